@@ -1,0 +1,62 @@
+/**
+ * Builds dist/: one compiled executable, hard-linked to the name of every registered program, and the manual.
+ * `bun scripts/build.ts [--out DIR]`. Does nothing when dist is newer than everything it is made from.
+ */
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { programs } from "../src/programs.ts";
+
+const root = resolve(import.meta.dir, "..");
+const option = process.argv.indexOf("--out");
+const out = resolve(option > 0 ? (process.argv[option + 1] ?? "dist") : join(root, "dist"));
+
+/** The newest modification time below a directory, in milliseconds. */
+function newest(path: string): number {
+  const stat = statSync(path);
+  if (!stat.isDirectory()) return stat.mtimeMs;
+  return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
+}
+
+const stamp = join(out, ".built");
+const sources = ["src", "man", "scripts/build.ts", "package-lock.json"].map((name) => join(root, name));
+if (existsSync(stamp) && Math.max(...sources.map(newest)) < statSync(stamp).mtimeMs) process.exit(0);
+
+const fresh = `${out}.tmp`;
+rmSync(fresh, { recursive: true, force: true });
+mkdirSync(join(fresh, "bin"), { recursive: true });
+const executable = join(fresh, "bin", "qmail-ts");
+const result = await Bun.build({
+  entrypoints: [join(root, "src/main.ts")],
+  root,
+  target: "bun",
+  format: "esm",
+  minify: true,
+  bytecode: true,
+  compile: { outfile: executable, autoloadDotenv: false, autoloadBunfig: false },
+});
+if (!result.success) {
+  console.error("build: unable to compile src/main.ts");
+  for (const log of result.logs) console.error(String(log));
+  process.exit(1);
+}
+for (const { name } of programs) linkSync(executable, join(fresh, "bin", name));
+for (const page of readdirSync(join(root, "man"))) {
+  const section = page.split(".").pop() ?? "";
+  const target = join(fresh, "man", `man${section}`, page);
+  mkdirSync(dirname(target), { recursive: true });
+  copyFileSync(join(root, "man", page), target);
+}
+writeFileSync(join(fresh, ".built"), "");
+rmSync(out, { recursive: true, force: true });
+renameSync(fresh, out);
+console.error(`build: ${programs.length} programs in ${join(out, "bin")}`);

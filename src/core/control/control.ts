@@ -1,0 +1,52 @@
+/**
+ * Control files, read as qmail-control(5) says: one value in the first line, or a line each; blanks and tabs at the
+ * end of a line do not count, nor do empty lines and lines that begin with `#` in lists.
+ */
+import { readFileSync } from "node:fs";
+import { leadingNumber, trimEnd } from "../bytes/text.ts";
+import { isSystemError } from "../exit.ts";
+import { inHome } from "../sys/home.ts";
+
+/** The bytes of control/`name`, or undefined if there is no such file. Any other trouble is thrown. */
+export function readControl(name: string): Buffer | undefined {
+  try {
+    return readFileSync(inHome("control", name));
+  } catch (failure) {
+    if (isSystemError(failure, "ENOENT")) return undefined;
+    throw failure;
+  }
+}
+
+/** The first line, without blanks at its end. */
+export function controlLine(name: string): Buffer | undefined {
+  const bytes = readControl(name);
+  if (bytes === undefined) return undefined;
+  const end = bytes.indexOf(10);
+  return trimEnd(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+/** The first line as a number: leading digits count; undefined where the file is missing or does not begin with a digit. */
+export function controlNumber(name: string): number | undefined {
+  const line = controlLine(name);
+  return line === undefined ? undefined : leadingNumber(line);
+}
+
+/** The lines that count. */
+export function controlLines(name: string): Buffer[] | undefined {
+  const bytes = readControl(name);
+  if (bytes === undefined) return undefined;
+  const lines: Buffer[] = [];
+  for (let start = 0; start < bytes.length; ) {
+    const found = bytes.indexOf(10, start);
+    const end = found < 0 ? bytes.length : found;
+    const line = trimEnd(bytes.subarray(start, end));
+    if (line.length > 0 && line[0] !== 35) lines.push(line);
+    start = end + 1;
+  }
+  return lines;
+}
+
+/** control/me. */
+export function me(): Buffer | undefined {
+  return controlLine("me");
+}

@@ -1,0 +1,36 @@
+/**
+ * Every path of a queued message, said once. `mess`, `info`, `local` and `remote` are split into numbered folders; how
+ * many is counted from the folders that are there (23 in a queue of our own), never assumed.
+ */
+import { readdirSync } from "node:fs";
+import { inHome } from "../sys/home.ts";
+
+/** Directories of the queue that hold a file per message. */
+export type QueueDirectory = "pid" | "mess" | "intd" | "todo" | "info" | "local" | "remote" | "bounce";
+
+const splitDirectories: ReadonlySet<QueueDirectory> = new Set(["mess", "info", "local", "remote"]);
+
+/** The split of a queue made by us. */
+export const defaultSplit = 23;
+
+/** Path of the queue itself. */
+export const queueRoot = (): string => inHome("queue");
+
+let counted: number | undefined;
+
+/** In how many folders the queue is split. */
+export function queueSplit(): number {
+  counted ??= readdirSync(`${queueRoot()}/mess`).filter((name) => /^\d+$/.test(name)).length;
+  return counted;
+}
+
+/** Path of a message's file relative to the queue: `mess/7/30`, `todo/30`. */
+export function relativePath(directory: QueueDirectory, id: number | bigint): string {
+  if (!splitDirectories.has(directory)) return `${directory}/${id}`;
+  return `${directory}/${BigInt(id) % BigInt(queueSplit())}/${id}`;
+}
+
+/** Path of a message's file. */
+export function queuePath(directory: QueueDirectory, id: number | bigint): string {
+  return `${queueRoot()}/${relativePath(directory, id)}`;
+}

@@ -1,0 +1,155 @@
+/**
+ * The client of qmail-queue: executes bin/qmail-queue, or $QMAILQUEUE, gives it the message on descriptor 0 and the
+ * envelope on descriptor 1, and translates its exit code (qmail-queue(8)).
+ */
+import { closeSync } from "node:fs";
+import { isSystemError } from "../exit.ts";
+import { readSome, Writer } from "../sys/fd.ts";
+import { qmailHome } from "../sys/home.ts";
+import { pipe } from "../sys/libc.ts";
+import { type Child, start } from "../sys/spawn.ts";
+
+/** What qmail-queue said: accepted, or a text whose first letter is D (permanent) or Z (temporary). */
+export type Verdict = { accepted: true; pid: number } | { accepted: false; report: string; pid: number };
+
+const customText = 82;
+const reports: Readonly<Record<number, string>> = {
+  0: "Zqq read error (#4.3.0)",
+  11: "Denvelope address too long for qq (#5.1.3)",
+  31: "Dmail server permanently rejected message (#5.3.0)",
+  51: "Zqq out of memory (#4.3.0)",
+  52: "Zqq timeout (#4.3.0)",
+  53: "Zqq write error or disk full (#4.3.0)",
+  54: "Zqq read error (#4.3.0)",
+  55: "Zqq unable to read configuration (#4.3.0)",
+  56: "Zqq trouble making network connection (#4.3.0)",
+  61: "Zqq trouble in home directory (#4.3.0)",
+  62: "Zqq trouble creating files in queue (#4.3.0)",
+  63: "Zqq trouble creating files in queue (#4.3.0)",
+  64: "Zqq trouble creating files in queue (#4.3.0)",
+  65: "Zqq trouble creating files in queue (#4.3.0)",
+  66: "Zqq trouble creating files in queue (#4.3.0)",
+  71: "Zmail server temporarily rejected message (#4.3.0)",
+  72: "Zconnection to mail server timed out (#4.4.1)",
+  73: "Zconnection to mail server rejected (#4.4.1)",
+  74: "Zcommunication with mail server failed (#4.4.2)",
+  81: "Zqq internal bug (#4.3.0)",
+  91: "Zqq internal bug (#4.3.0)",
+  115: "Denvelope address too long for qq (#5.1.3)",
+  120: "Zunable to exec qq (#4.3.0)",
+};
+
+/** One message on its way into the queue. Write the message, then the envelope, then close. */
+export class Submission {
+  readonly #child: Child | undefined;
+  readonly #message: number;
+  readonly #envelope: number;
+  #out: Writer;
+  readonly #custom: number;
+  #state: "message" | "envelope" | "abandoned" = "message";
+  #broken = false;
+
+  /** Starts the queue program. A program that cannot be started shows in the verdict. */
+  constructor() {
+    const [messageRead, messageWrite] = pipe();
+    const [envelopeRead, envelopeWrite] = pipe();
+    const [customRead, customWrite] = pipe();
+    this.#message = messageWrite;
+    this.#envelope = envelopeWrite;
+    this.#custom = customRead;
+    this.#out = new Writer(messageWrite);
+    try {
+      this.#child = start({
+        command: [process.env.QMAILQUEUE || "bin/qmail-queue"],
+        descriptors: [messageRead, envelopeRead, 2, null, null, null, customWrite],
+        directory: qmailHome(),
+      });
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+    }
+    for (const fd of [messageRead, envelopeRead, customWrite]) closeSync(fd);
+  }
+
+  /** Number of the queue program's process, the `qp` of the log; 0 if it could not be started. */
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** More of the message. */
+  message(bytes: Uint8Array): void {
+    this.#write(bytes);
+  }
+
+  /** Ends the message and names the sender. */
+  from(sender: Uint8Array): void {
+    this.#endMessage();
+    this.#write(Buffer.concat([Buffer.from("F"), sender, Buffer.of(0)]));
+  }
+
+  /** One more recipient; after from(). */
+  to(recipient: Uint8Array): void {
+    this.#write(Buffer.concat([Buffer.from("T"), recipient, Buffer.of(0)]));
+  }
+
+  /** Gives the message up: the queue program meets an incomplete envelope and keeps nothing. */
+  abandon(): void {
+    this.#endMessage();
+    this.#state = "abandoned";
+  }
+
+  /** Ends the envelope (if not abandoned) and waits for the verdict. */
+  async close(): Promise<Verdict> {
+    this.#endMessage();
+    if (this.#state === "envelope") this.#write(Buffer.of(0));
+    this.#tell(() => this.#out.flush());
+    closeSync(this.#envelope);
+    const text = this.#child === undefined ? Buffer.alloc(0) : readCustom(this.#custom);
+    closeSync(this.#custom);
+    const end = this.#child === undefined ? { code: 120 } : await this.#child.ended;
+    const { pid } = this;
+    if ("signal" in end) return { accepted: false, report: "Zqq crashed (#4.3.0)", pid };
+    if (end.code === 0 && !this.#broken && this.#state === "envelope") return { accepted: true, pid };
+    return { accepted: false, report: reportOf(end.code, text), pid };
+  }
+
+  #endMessage(): void {
+    if (this.#state !== "message") return;
+    this.#tell(() => this.#out.flush());
+    this.#out = new Writer(this.#envelope);
+    closeSync(this.#message);
+    this.#state = "envelope";
+  }
+
+  #write(bytes: Uint8Array): void {
+    this.#tell(() => this.#out.write(bytes));
+  }
+
+  /** A queue program that reads no more has decided: its exit code tells, and writing on is pointless. */
+  #tell(send: () => void): void {
+    if (this.#broken || this.#child === undefined) return;
+    try {
+      send();
+    } catch (failure) {
+      if (!isSystemError(failure, "EPIPE")) throw failure;
+      this.#broken = true;
+    }
+  }
+}
+
+function reportOf(code: number, text: Buffer): string {
+  if (code === customText && text.length > 2) return text.toString("latin1");
+  const known = reports[code];
+  if (known !== undefined) return known;
+  const permanent = code >= 11 && code <= 40;
+  return permanent ? "Dqq permanent problem (#5.3.0)" : "Zqq temporary problem (#4.3.0)";
+}
+
+const customLimit = 255;
+
+/** What the program wrote to its descriptor 6. */
+function readCustom(fd: number): Buffer {
+  const text = Buffer.alloc(customLimit);
+  let length = 0;
+  for (let got = 1; got > 0 && length < customLimit; length += got) got = readSome(fd, text.subarray(length));
+  return text.subarray(0, length);
+}

@@ -1,0 +1,21 @@
+/**
+ * The qmail home, from which every path is built: /var/qmail, or $QMAILHOME where the process runs with real =
+ * effective ids, so that no caller can lead a set-uid program astray.
+ */
+const standard = "/var/qmail";
+
+/** Whether the process has the ids of who called it. */
+export function idsAreReal(): boolean {
+  return process.getuid?.() === process.geteuid?.() && process.getgid?.() === process.getegid?.();
+}
+
+/** The home directory of qmail, without a slash at its end. */
+export function qmailHome(): string {
+  const chosen = process.env.QMAILHOME;
+  return chosen && idsAreReal() ? chosen.replace(/\/+$/, "") : standard;
+}
+
+/** A path below the home: `inHome("control", "me")`. */
+export function inHome(...parts: string[]): string {
+  return [qmailHome(), ...parts].join("/");
+}

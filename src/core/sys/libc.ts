@@ -1,0 +1,108 @@
+/**
+ * The few calls of libc that the runtime does not offer. Loading costs about 2 ms, so nothing is loaded before its
+ * first use. Each throws an error with `code`, as node:fs does.
+ */
+import { dlopen, FFIType, ptr, read } from "bun:ffi";
+import { constants as os } from "node:os";
+
+const { i32, u32, ptr: pointer, cstring, u64 } = FFIType;
+
+function open() {
+  return dlopen("libc.so.6", {
+    __errno_location: { args: [], returns: pointer },
+    flock: { args: [i32, i32], returns: i32 },
+    pipe2: { args: [pointer, i32], returns: i32 },
+    mkfifo: { args: [pointer, u32], returns: i32 },
+    syncfs: { args: [i32], returns: i32 },
+    poll: { args: [pointer, u64, i32], returns: i32 },
+    dup2: { args: [i32, i32], returns: i32 },
+    fcntl: { args: [i32, i32, i32], returns: i32 },
+    alarm: { args: [u32], returns: u32 },
+    gethostname: { args: [pointer, u64], returns: i32 },
+    getpwnam: { args: [pointer], returns: pointer },
+    getgrnam: { args: [pointer], returns: pointer },
+    strlen: { args: [pointer], returns: u64 },
+    strerror: { args: [i32], returns: cstring },
+  }).symbols;
+}
+
+let loaded: ReturnType<typeof open> | undefined;
+
+/** The symbols of libc, opened at the first use. */
+export function libc(): ReturnType<typeof open> {
+  loaded ??= open();
+  return loaded;
+}
+
+/** The current errno. Only meaningful directly after a failed call. */
+export function errno(): number {
+  const location = libc().__errno_location();
+  return location === null ? 0 : read.i32(location, 0);
+}
+
+/** An error with the errno's name as `code`, as node:fs throws it. */
+export function systemError(call: string, number: number): Error {
+  const name = Object.entries(os.errno).find(([, value]) => value === number)?.[0] ?? `E${number}`;
+  return Object.assign(new Error(`${name}: ${libc().strerror(number)}, ${call}`), {
+    code: name,
+    errno: -number,
+    syscall: call,
+  });
+}
+
+/** The text of an errno, as strerror(3) words it: "No such file or directory". */
+export function errorText(number: number): string {
+  return String(libc().strerror(Math.abs(number)));
+}
+
+/** Throws if a call returned -1. */
+export function checked(call: string, result: number): number {
+  if (result === -1) throw systemError(call, errno());
+  return result;
+}
+
+/** A path or name as a NUL-terminated string for libc. Keep the buffer referenced during the call. */
+export function zeroTerminated(text: string | Uint8Array): Buffer {
+  return Buffer.concat([typeof text === "string" ? Buffer.from(text) : text, Buffer.of(0)]);
+}
+
+/** Waits until fd can be read (or written), at most `milliseconds` (-1: for ever). False: the time is over. */
+export function waitFor(fd: number, direction: "read" | "write", milliseconds = -1): boolean {
+  const entry = new Int32Array([fd, direction === "read" ? 1 : 4]);
+  for (;;) {
+    const result = libc().poll(ptr(entry), 1, milliseconds);
+    if (result >= 0) return result > 0;
+    const number = errno();
+    if (number !== os.errno.EINTR) throw systemError("poll", number);
+  }
+}
+
+/** A pipe whose ends close on exec: [read end, write end]. */
+export function pipe(): [number, number] {
+  const closeOnExec = 0o2000000;
+  const ends = new Int32Array(2);
+  checked("pipe2", libc().pipe2(ptr(ends), closeOnExec));
+  return [ends[0] ?? -1, ends[1] ?? -1];
+}
+
+/** Makes a FIFO; EEXIST if the name is taken. */
+export function makeFifo(path: string, mode: number): void {
+  checked("mkfifo", libc().mkfifo(ptr(zeroTerminated(path)), mode));
+}
+
+/** Makes everything written to the file system of `fd` durable. */
+export function syncFileSystem(fd: number): void {
+  checked("syncfs", libc().syncfs(fd));
+}
+
+/** The host's name, as gethostname(2) gives it. */
+export function hostName(): Buffer {
+  const name = Buffer.alloc(256);
+  checked("gethostname", libc().gethostname(ptr(name), name.length - 1));
+  return name.subarray(0, name.indexOf(0));
+}
+
+/** Ends the process by SIGALRM after `seconds`; 0 takes it back (alarm(2)). */
+export function alarm(seconds: number): void {
+  libc().alarm(seconds);
+}

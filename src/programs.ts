@@ -1,0 +1,28 @@
+/**
+ * The registry of programs: the one place that says what exists. main, the build, the tests and the manual read it.
+ * A program is a module that exports `main`; it is loaded only when it is called.
+ */
+
+/** What a program gets: its arguments as bytes, without argument 0. What it returns is its exit code. */
+export type Main = (args: Buffer[]) => number | Promise<number>;
+
+/** One row of the registry. */
+export interface Program {
+  /** Name of the executable, of its file in src/programs and of its man page. */
+  name: string;
+  /** Section of the manual that describes it. */
+  section: 1 | 5 | 7 | 8;
+  /** One line, as in the NAME section of its man page. */
+  summary: string;
+  load: () => Promise<{ main: Main }>;
+}
+
+/** All programs, sorted by name. */
+export const programs: readonly Program[] = [
+  {
+    name: "maildirmake",
+    section: 1,
+    summary: "make a maildir",
+    load: () => import("./programs/maildirmake.ts"),
+  },
+];
