@@ -1,0 +1,52 @@
+/** Dates as they stand in messages, in GMT. */
+
+const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"] as const;
+const weekdays = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"] as const;
+
+/** What a clock and a calendar show. `month` is 0 to 11. */
+export interface Calendar {
+  year: number;
+  month: number;
+  day: number;
+  hour: number;
+  minute: number;
+  second: number;
+}
+
+const two = (value: number): string => String(value).padStart(2, "0");
+const clock = ({ hour, minute, second }: Calendar): string => `${two(hour)}:${two(minute)}:${two(second)}`;
+
+function gmt(unixSeconds: number): Calendar & { weekday: number } {
+  const date = new Date(Math.trunc(unixSeconds) * 1000);
+  return {
+    year: date.getUTCFullYear(),
+    month: date.getUTCMonth(),
+    day: date.getUTCDate(),
+    weekday: date.getUTCDay(),
+    hour: date.getUTCHours(),
+    minute: date.getUTCMinutes(),
+    second: date.getUTCSeconds(),
+  };
+}
+
+/** `22 Nov 2026 21:26:10`, the first part of an RFC 822 date; the zone has to follow. */
+export function dateAndTime(when: Calendar): string {
+  return `${when.day} ${months[when.month]} ${when.year} ${clock(when)}`;
+}
+
+/** The time in GMT as RFC 822, 5.1 and a line feed: `22 Nov 2026 21:26:10 -0000\n`. */
+export function date822(unixSeconds: number): string {
+  return `${dateAndTime(gmt(unixSeconds))} -0000\n`;
+}
+
+/** The date of an mbox From_ line, with its line feed: `Sun Nov 22 21:26:10 2026\n` (mbox(5)). */
+export function mboxDate(unixSeconds: number): string {
+  const when = gmt(unixSeconds);
+  return `${weekdays[when.weekday]} ${months[when.month]} ${two(when.day)} ${clock(when)} ${when.year}\n`;
+}
+
+/** Year to second in one number, as in Message-IDs: `20261122212610`. */
+export function dateDigits(unixSeconds: number): string {
+  const { year, month, day, hour, minute, second } = gmt(unixSeconds);
+  return `${year}${[month + 1, day, hour, minute, second].map(two).join("")}`;
+}
