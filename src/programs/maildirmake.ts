@@ -1,7 +1,7 @@
 /** maildirmake(1): makes a directory with tmp, new and cur. */
 import { mkdirSync } from "node:fs";
 import { isSystemError, permanent, temporary } from "../core/exit.ts";
-import { errorText } from "../core/sys/libc.ts";
+import { errorText } from "../core/sys/errors.ts";
 
 const program = "maildirmake";
 const usage = `${program}: usage: ${program} name\n`;

@@ -4,8 +4,9 @@
  */
 import { dlopen, FFIType, ptr, read } from "bun:ffi";
 import { constants as os } from "node:os";
+import { errorName, errorText } from "./errors.ts";
 
-const { i32, u32, ptr: pointer, cstring, u64 } = FFIType;
+const { i32, u32, ptr: pointer, i64, u64 } = FFIType;
 
 function open() {
   return dlopen("libc.so.6", {
@@ -22,7 +23,7 @@ function open() {
     getpwnam: { args: [pointer], returns: pointer },
     getgrnam: { args: [pointer], returns: pointer },
     strlen: { args: [pointer], returns: u64 },
-    strerror: { args: [i32], returns: cstring },
+    lseek: { args: [i32, i64, i32], returns: i64 },
   }).symbols;
 }
 
@@ -42,18 +43,15 @@ export function errno(): number {
 
 /** An error with the errno's name as `code`, as node:fs throws it. */
 export function systemError(call: string, number: number): Error {
-  const name = Object.entries(os.errno).find(([, value]) => value === number)?.[0] ?? `E${number}`;
-  return Object.assign(new Error(`${name}: ${libc().strerror(number)}, ${call}`), {
+  const name = errorName(number);
+  return Object.assign(new Error(`${name}: ${errorText(number)}, ${call}`), {
     code: name,
     errno: -number,
     syscall: call,
   });
 }
 
-/** The text of an errno, as strerror(3) words it: "No such file or directory". */
-export function errorText(number: number): string {
-  return String(libc().strerror(Math.abs(number)));
-}
+export { errorText };
 
 /** Throws if a call returned -1. */
 export function checked(call: string, result: number): number {
@@ -83,6 +81,12 @@ export function pipe(): [number, number] {
   const ends = new Int32Array(2);
   checked("pipe2", libc().pipe2(ptr(ends), closeOnExec));
   return [ends[0] ?? -1, ends[1] ?? -1];
+}
+
+/** Moves the offset of an open file to its beginning, for everybody who shares the open file. ESPIPE: not a file. */
+export function rewind(fd: number): void {
+  const fromStart = 0;
+  if (libc().lseek(fd, 0, fromStart) === -1n) throw systemError("lseek", errno());
 }
 
 /** Makes a FIFO; EEXIST if the name is taken. */
