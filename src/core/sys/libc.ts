@@ -20,9 +20,9 @@ function open() {
     fcntl: { args: [i32, i32, i32], returns: i32 },
     alarm: { args: [u32], returns: u32 },
     gethostname: { args: [pointer, u64], returns: i32 },
-    getpwnam: { args: [pointer], returns: pointer },
-    getgrnam: { args: [pointer], returns: pointer },
-    strlen: { args: [pointer], returns: u64 },
+    getpwnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
+    getpwuid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
+    getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
   }).symbols;
 }
