@@ -2,18 +2,25 @@
  * Barriers: nothing behind one is done before everything in front of it would survive a power cut. A barrier that
  * fails throws, and its caller reports a temporary failure (DESIGN: durability).
  */
-import { closeSync, fsyncSync, openSync } from "node:fs";
+import { closeSync, constants, fsyncSync, openSync } from "node:fs";
+import { isSystemError } from "../exit.ts";
 
 /** Makes a file's content durable. */
 export function syncFile(fd: number): void {
   fsyncSync(fd);
 }
 
-/** Makes the names in a directory durable: what was created, linked, renamed or removed in it. */
-export function syncDirectory(path: string): void {
-  const fd = openSync(path, "r");
+/**
+ * Makes the names in a directory durable: what was created, linked, renamed or removed in it. fsync of the file
+ * alone does not promise that (fsync(2)).
+ */
+export function syncDirectory(path: string | Buffer): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
     fsyncSync(fd);
+  } catch (failure) {
+    // EINVAL: this file system has no sync of directories (some network and FUSE ones); it does what it can unasked.
+    if (!isSystemError(failure, "EINVAL")) throw failure;
   } finally {
     closeSync(fd);
   }

@@ -1,0 +1,124 @@
+/**
+ * Delivery to a Maildir (maildir(5)): the message is written to `tmp`, and appears in `new` when it is complete.
+ *
+ *   create tmp/U, write it     a power cut leaves an unreadable file in tmp, which readers remove after 36 hours
+ *   barrier: fsync tmp/U       from here on the content survives
+ *   link tmp/U to new/U        the message is complete or absent, never torn
+ *   barrier: fsync new         from here on the name survives; only now may anybody say that it was delivered
+ *   unlink tmp/U               need not be durable: a second name in tmp does no harm
+ *
+ * A failure after the link leaves new/U where it is: at worst the message comes twice.
+ */
+import { closeSync, constants, linkSync, openSync, statSync, unlinkSync } from "node:fs";
+import { isSystemError, type SystemError } from "../exit.ts";
+import { pause } from "../sys/clock.ts";
+import { syncDirectory, syncFile } from "../sys/durable.ts";
+import { readSome, writeAll } from "../sys/fd.ts";
+import { uniqueName } from "./name.ts";
+
+/** At which step a delivery failed. Every failure is temporary, but `directory` with an errno that does not pass. */
+export type MaildirStep = "directory" | "write" | "read" | "timeout";
+
+/** A failed delivery. Nothing is left behind in `tmp`. */
+export class MaildirFailure extends Error {
+  readonly step: MaildirStep;
+  override readonly cause: SystemError | undefined;
+  constructor(step: MaildirStep, cause?: SystemError) {
+    super(`maildir: ${step}${cause ? `: ${cause.message}` : ""}`);
+    this.step = step;
+    this.cause = cause;
+  }
+}
+
+/** A delivery takes no longer, in seconds, because readers remove files from tmp after 36 hours. */
+const limit = 86400;
+const attempts = 3;
+const attemptPause = 2000;
+const chunk = 65536;
+
+/**
+ * Delivers `header` and everything that is still to be read from descriptor `message`; seeking it to its beginning
+ * is the caller's. Returns when the message is durable, with its path below the Maildir (`new/U`).
+ * @throws MaildirFailure
+ */
+export function deliverToMaildir(
+  directory: string | Uint8Array,
+  header: Uint8Array,
+  message: number,
+): string {
+  const below = (path: string): Buffer => Buffer.concat([Buffer.from(directory), Buffer.from(`/${path}`)]);
+  const deadline = Date.now() + limit * 1000;
+  // "." can be looked up only where chdir(2) would work, too.
+  during("directory", () => statSync(below(".")));
+  const { fd, name } = during("write", () => createTemporary(below));
+  const temporary = below(`tmp/${name}`);
+  try {
+    fill(fd, header, message, deadline);
+    during("write", () => {
+      linkSync(temporary, below(`new/${name}`));
+      syncDirectory(below("new"));
+    });
+  } finally {
+    remove(temporary);
+  }
+  return `new/${name}`;
+}
+
+type Below = (path: string) => Buffer;
+
+/** Makes a new file in tmp. A name that is taken means a clock gone back: then a little later there is another. */
+function createTemporary(below: Below): { fd: number; name: string } {
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  for (let attempt = 1; ; attempt++) {
+    const name = uniqueName();
+    try {
+      return { fd: openSync(below(`tmp/${name}`), flags, 0o644), name };
+    } catch (failure) {
+      if (!isSystemError(failure, "EEXIST") || attempt === attempts) throw failure;
+    }
+    pause(attemptPause);
+  }
+}
+
+/** Writes the file, makes it durable, closes it. */
+function fill(fd: number, header: Uint8Array, message: number, deadline: number): void {
+  let open = true;
+  try {
+    during("write", () => writeAll(fd, header));
+    copy(message, fd, deadline);
+    during("write", () => {
+      syncFile(fd);
+      open = false;
+      closeSync(fd);
+    });
+  } finally {
+    if (open) closeSync(fd);
+  }
+}
+
+function copy(from: number, to: number, deadline: number): void {
+  const buffer = Buffer.allocUnsafe(chunk);
+  for (;;) {
+    const length = during("read", () => readSome(from, buffer));
+    if (length === 0) return;
+    if (Date.now() > deadline) throw new MaildirFailure("timeout");
+    during("write", () => writeAll(to, buffer.subarray(0, length)));
+  }
+}
+
+function during<T>(step: MaildirStep, work: () => T): T {
+  try {
+    return work();
+  } catch (failure) {
+    throw isSystemError(failure) ? new MaildirFailure(step, failure) : failure;
+  }
+}
+
+/** Removes the name in tmp; if that fails, readers do it after 36 hours. */
+function remove(path: Buffer): void {
+  try {
+    unlinkSync(path);
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+  }
+}

@@ -1,0 +1,22 @@
+/** Names of messages in a Maildir: unique among all deliveries to it, on any host, at any time (maildir(5)). */
+import { hostname } from "node:os";
+
+/** Above every process number, so that the deliveries of one process in one second have numbers of no other process. */
+const step = 10_000_000;
+
+/** The newest second in which this process delivered, and how often since it began. */
+let second = 0;
+let deliveries = 0;
+
+/** Characters that a file name can not or must not have, written as maildir(5)'s octal escapes. */
+const safeHost = (host: string): string => host.replaceAll("/", "\\057").replaceAll(":", "\\072");
+
+/**
+ * `time.pid.host`, the name for a delivery that begins now. A process that delivers several times in a second gets
+ * higher numbers in the place of its pid.
+ */
+export function uniqueName(now = Math.floor(Date.now() / 1000)): string {
+  deliveries = now > second ? 0 : deliveries + 1;
+  second = Math.max(now, second);
+  return `${now}.${process.pid + deliveries * step}.${safeHost(hostname())}`;
+}
