@@ -3,6 +3,7 @@
  * first use. Each throws an error with `code`, as node:fs does.
  */
 import { dlopen, FFIType, ptr, read } from "bun:ffi";
+import { closeSync } from "node:fs";
 import { constants as os } from "node:os";
 import { errorName, errorText } from "./errors.ts";
 
@@ -81,6 +82,27 @@ export function pipe(): [number, number] {
   const ends = new Int32Array(2);
   checked("pipe2", libc().pipe2(ptr(ends), closeOnExec));
   return [ends[0] ?? -1, ends[1] ?? -1];
+}
+
+/** Puts a copy of `fd` in the place of `target`; the copy stays open on exec. */
+export function duplicateTo(fd: number, target: number): void {
+  checked("dup2", libc().dup2(fd, target));
+}
+
+/** The same open file under the lowest free number from `least` on, closing on exec; `fd` is closed. */
+export function moveAbove(fd: number, least: number): number {
+  if (fd >= least) return fd;
+  const duplicateCloseOnExec = 1030;
+  const moved = checked("fcntl", libc().fcntl(fd, duplicateCloseOnExec, least));
+  closeSync(fd);
+  return moved;
+}
+
+/** Makes writing and reading return at once with EAGAIN, for everybody who shares the open file. */
+export function setNonBlocking(fd: number): void {
+  const [getFlags, setFlags, nonBlocking] = [3, 4, 0o4000];
+  const flags = checked("fcntl", libc().fcntl(fd, getFlags, 0));
+  checked("fcntl", libc().fcntl(fd, setFlags, flags | nonBlocking));
 }
 
 /** Moves the offset of an open file to its beginning, for everybody who shares the open file. ESPIPE: not a file. */
