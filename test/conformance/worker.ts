@@ -1,0 +1,49 @@
+/**
+ * Runs cases one after another for run.ts: reads one JSON line per case from descriptor 0, answers with one line.
+ * `bun worker.ts DIRECTORY-OF-PROGRAMS [namespace]`.
+ */
+import { createInterface } from "node:readline";
+import { compare, type Problem } from "./compare.ts";
+import type { Case } from "./format.ts";
+import { runCase } from "./kind-run.ts";
+import { sendCase } from "./kind-send.ts";
+import { startServers } from "./servers.ts";
+import { World } from "./world.ts";
+
+/** The answer to one case. */
+export interface Outcome {
+  id: string;
+  problems: Problem[];
+  seconds: number;
+}
+
+async function outcomeOf(test: Case, world: World): Promise<Outcome> {
+  const start = Date.now();
+  const problems = await problemsOf(test, world).catch((failure: Error) => [
+    { what: "harness", expected: "", actual: failure.stack ?? String(failure) },
+  ]);
+  return { id: test.id, problems, seconds: (Date.now() - start) / 1000 };
+}
+
+async function problemsOf(test: Case, world: World): Promise<Problem[]> {
+  const servers = await startServers(test);
+  try {
+    world.prepare(test, servers.words);
+    const from = Math.floor(Date.now() / 1000);
+    const run = test.kind === "send" ? sendCase : runCase;
+    const observed = await run(test, world, servers.words);
+    const uid = test.user === undefined || !world.switches ? process.getuid?.() : undefined;
+    const words = { ...world.words(), UID: String(uid ?? world.numberOf(test.user ?? "root")) };
+    const moment = { from, to: Math.ceil(Date.now() / 1000), words };
+    return compare(test, { ...observed, servers: await servers.end() }, moment);
+  } finally {
+    await servers.end();
+  }
+}
+
+if (import.meta.main) {
+  const world = new World(process.argv[2] ?? "", process.argv[3] === "namespace");
+  for await (const line of createInterface({ input: process.stdin }))
+    console.log(JSON.stringify(await outcomeOf(JSON.parse(line) as Case, world)));
+  world.remove();
+}
