@@ -25,4 +25,28 @@ export const programs: readonly Program[] = [
     summary: "make a maildir",
     load: () => import("./programs/maildirmake.ts"),
   },
+  {
+    name: "qmail-getpw",
+    section: 8,
+    summary: "give addresses to users",
+    load: () => import("./programs/qmail-getpw.ts"),
+  },
+  {
+    name: "qmail-newmrh",
+    section: 8,
+    summary: "prepare morercpthosts for qmail-smtpd",
+    load: () => import("./programs/qmail-newmrh.ts"),
+  },
+  {
+    name: "qmail-newu",
+    section: 8,
+    summary: "prepare address assignments for qmail-lspawn",
+    load: () => import("./programs/qmail-newu.ts"),
+  },
+  {
+    name: "qmail-pw2u",
+    section: 8,
+    summary: "build address assignments from a passwd file",
+    load: () => import("./programs/qmail-pw2u.ts"),
+  },
 ];

@@ -3,9 +3,12 @@
  * end of a line do not count, nor do empty lines and lines that begin with `#` in lists.
  */
 import { readFileSync } from "node:fs";
-import { leadingNumber, trimEnd } from "../bytes/text.ts";
+import { leadingNumber, splitAt, trimEnd } from "../bytes/text.ts";
 import { isSystemError } from "../exit.ts";
 import { inHome } from "../sys/home.ts";
+
+const lineFeed = 10;
+const comment = 35;
 
 /** The bytes of control/`name`, or undefined if there is no such file. Any other trouble is thrown. */
 export function readControl(name: string): Buffer | undefined {
@@ -34,16 +37,14 @@ export function controlNumber(name: string): number | undefined {
 /** The lines that count. */
 export function controlLines(name: string): Buffer[] | undefined {
   const bytes = readControl(name);
-  if (bytes === undefined) return undefined;
-  const lines: Buffer[] = [];
-  for (let start = 0; start < bytes.length; ) {
-    const found = bytes.indexOf(10, start);
-    const end = found < 0 ? bytes.length : found;
-    const line = trimEnd(bytes.subarray(start, end));
-    if (line.length > 0 && line[0] !== 35) lines.push(line);
-    start = end + 1;
-  }
-  return lines;
+  return bytes && significantLines(bytes);
+}
+
+/** The lines of a file in a control file's format that count. */
+export function significantLines(bytes: Buffer): Buffer[] {
+  return splitAt(bytes, lineFeed)
+    .map(trimEnd)
+    .filter((line) => line.length > 0 && line[0] !== comment);
 }
 
 /** control/me. */

@@ -1,0 +1,114 @@
+/**
+ * cdb files: read by position, never as a whole; replaced as a whole, so that a reader meets the old file or the new
+ * one and nothing between them.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+import { CdbMaker, cdbFind } from "../bytes/cdb.ts";
+import { isSystemError } from "../exit.ts";
+import { syncDirectory, syncFile } from "../sys/durable.ts";
+import { Writer } from "../sys/fd.ts";
+
+/** The file is shorter than its own tables say. */
+export class CdbDamaged extends Error {}
+
+/** An open cdb file. Whoever opened it closes it. */
+export class CdbFile {
+  readonly #fd: number;
+  readonly #size: number;
+
+  /** Throws ENOENT and the like. */
+  constructor(path: string) {
+    this.#fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    this.#size = fstatSync(this.#fd).size;
+  }
+
+  /** The data of the first record with this key, or undefined. Throws CdbDamaged or a system error. */
+  find(key: Uint8Array): Buffer | undefined {
+    return cdbFind((position, length) => this.#fetch(position, length), key);
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+
+  /** A length is believed only within the file's size, so that damage never asks for gigabytes of memory. */
+  #fetch(position: number, length: number): Buffer {
+    if (position + length > this.#size) throw new CdbDamaged("cdb file ends too early");
+    const bytes = Buffer.allocUnsafe(length);
+    for (let got = 0; got < length; ) {
+      const more = readSync(this.#fd, bytes, got, length - got, position + got);
+      if (more === 0) throw new CdbDamaged("cdb file was cut short");
+      got += more;
+    }
+    return bytes;
+  }
+}
+
+/** The data of a key in a cdb file, for a single look-up; undefined without such a file or such a key. */
+export function cdbLookUp(path: string, key: Uint8Array): Buffer | undefined {
+  let file: CdbFile;
+  try {
+    file = new CdbFile(path);
+  } catch (failure) {
+    if (isSystemError(failure, "ENOENT")) return undefined;
+    throw failure;
+  }
+  try {
+    return file.find(key);
+  } finally {
+    file.close();
+  }
+}
+
+/** A new cdb file on its way: made under a temporary name, moved into place when it is complete and durable. */
+export class CdbReplacement {
+  readonly #temporary: string;
+  readonly #fd: number;
+  readonly #out: Writer;
+  readonly #maker = new CdbMaker();
+
+  /** Opens the temporary file, or empties the one that is left from an earlier try. */
+  constructor(temporary: string) {
+    const { O_WRONLY, O_NONBLOCK, O_CREAT, O_TRUNC } = constants;
+    this.#temporary = temporary;
+    this.#fd = openSync(temporary, O_WRONLY | O_NONBLOCK | O_CREAT | O_TRUNC, 0o644);
+    this.#out = new Writer(this.#fd);
+    this.#out.write(Buffer.alloc(CdbMaker.headerSize));
+  }
+
+  add(key: Uint8Array, data: Uint8Array): void {
+    this.#out.write(this.#maker.add(key, data));
+  }
+
+  /** Completes the file and makes its content durable. */
+  finish(): void {
+    for (const table of this.#maker.tables()) this.#out.write(table);
+    this.#out.flush();
+    const header = this.#maker.header();
+    for (let done = 0; done < header.length; )
+      done += writeSync(this.#fd, header, done, header.length - done, done);
+    syncFile(this.#fd);
+    closeSync(this.#fd);
+  }
+
+  /** Gives the finished file its name, durably. */
+  moveTo(path: string): void {
+    renameSync(this.#temporary, path);
+    syncDirectory(dirname(path));
+  }
+
+  /** Removes the temporary file of a try that failed. */
+  discard(): void {
+    unlinkSync(this.#temporary);
+  }
+}
