@@ -32,6 +32,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-getpw.ts"),
   },
   {
+    name: "qmail-inject",
+    section: 8,
+    summary: "preprocess and send a mail message",
+    load: () => import("./programs/qmail-inject.ts"),
+  },
+  {
     name: "qmail-newmrh",
     section: 8,
     summary: "prepare morercpthosts for qmail-smtpd",
