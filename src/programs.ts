@@ -20,10 +20,40 @@ export interface Program {
 /** All programs, sorted by name. */
 export const programs: readonly Program[] = [
   {
+    name: "bouncesaying",
+    section: 1,
+    summary: "sometimes bounce mail",
+    load: () => import("./programs/bouncesaying.ts"),
+  },
+  {
+    name: "condredirect",
+    section: 1,
+    summary: "perhaps redirect mail to another address",
+    load: () => import("./programs/condredirect.ts"),
+  },
+  {
+    name: "except",
+    section: 1,
+    summary: "reverse the exit code of a program",
+    load: () => import("./programs/except.ts"),
+  },
+  {
+    name: "forward",
+    section: 1,
+    summary: "forward new mail to one or more addresses",
+    load: () => import("./programs/forward.ts"),
+  },
+  {
     name: "maildirmake",
     section: 1,
     summary: "make a maildir",
     load: () => import("./programs/maildirmake.ts"),
+  },
+  {
+    name: "preline",
+    section: 1,
+    summary: "prepend lines to message",
+    load: () => import("./programs/preline.ts"),
   },
   {
     name: "qmail-getpw",
@@ -36,6 +66,12 @@ export const programs: readonly Program[] = [
     section: 8,
     summary: "preprocess and send a mail message",
     load: () => import("./programs/qmail-inject.ts"),
+  },
+  {
+    name: "qmail-local",
+    section: 8,
+    summary: "deliver or forward a mail message",
+    load: () => import("./programs/qmail-local.ts"),
   },
   {
     name: "qmail-newmrh",

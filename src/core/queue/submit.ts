@@ -7,7 +7,7 @@ import { isSystemError } from "../exit.ts";
 import { readSome, Writer } from "../sys/fd.ts";
 import { qmailHome } from "../sys/home.ts";
 import { pipe } from "../sys/libc.ts";
-import { type Child, start } from "../sys/spawn.ts";
+import { type Child, type Start, start } from "../sys/spawn.ts";
 
 /** What qmail-queue said: accepted, or a text whose first letter is D (permanent) or Z (temporary). */
 export type Verdict = { accepted: true; pid: number } | { accepted: false; report: string; pid: number };
@@ -49,8 +49,11 @@ export class Submission {
   #state: "message" | "envelope" | "abandoned" = "message";
   #broken = false;
 
-  /** Starts the queue program. A program that cannot be started shows in the verdict. */
-  constructor() {
+  /**
+   * Starts the queue program, with our environment or the given one. A program that cannot be started shows in the
+   * verdict.
+   */
+  constructor(environment?: Start["environment"]) {
     const [messageRead, messageWrite] = pipe();
     const [envelopeRead, envelopeWrite] = pipe();
     const [customRead, customWrite] = pipe();
@@ -63,6 +66,7 @@ export class Submission {
         command: [process.env.QMAILQUEUE || "bin/qmail-queue"],
         descriptors: [messageRead, envelopeRead, 2, null, null, null, customWrite],
         directory: qmailHome(),
+        ...(environment === undefined ? {} : { environment }),
       });
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;

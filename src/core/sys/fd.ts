@@ -9,11 +9,11 @@ import { waitFor } from "./libc.ts";
 const chunk = 65536;
 const lineFeed = 10;
 
-/** Reads up to buffer.length bytes; 0 is the end of the file. */
-export function readSome(fd: number, buffer: Uint8Array): number {
+/** Reads up to buffer.length bytes, at `position` or at the descriptor's offset; 0 is the end of the file. */
+export function readSome(fd: number, buffer: Uint8Array, position: number | null = null): number {
   for (;;) {
     try {
-      return readSync(fd, buffer, 0, buffer.length, null);
+      return readSync(fd, buffer, 0, buffer.length, position);
     } catch (failure) {
       if (isSystemError(failure, "EAGAIN")) waitFor(fd, "read");
       else if (!isSystemError(failure, "EINTR")) throw failure;

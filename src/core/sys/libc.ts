@@ -3,7 +3,7 @@
  * first use. Each throws an error with `code`, as node:fs does.
  */
 import { dlopen, FFIType, ptr, read } from "bun:ffi";
-import { closeSync } from "node:fs";
+import { closeSync, fstatSync, readFileSync } from "node:fs";
 import { constants as os } from "node:os";
 import { errorName, errorText } from "./errors.ts";
 
@@ -24,6 +24,7 @@ function open() {
     getpwnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     getpwuid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
     getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
+    chdir: { args: [pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
   }).symbols;
 }
@@ -105,10 +106,29 @@ export function setNonBlocking(fd: number): void {
   checked("fcntl", libc().fcntl(fd, setFlags, flags | nonBlocking));
 }
 
+/** Makes a directory the current one, whatever bytes its name has. */
+export function changeDirectory(path: Uint8Array): void {
+  const text = Buffer.from(path).toString();
+  if (Buffer.from(text).equals(path)) process.chdir(text);
+  else checked("chdir", libc().chdir(ptr(zeroTerminated(path))));
+}
+
 /** Moves the offset of an open file to its beginning, for everybody who shares the open file. ESPIPE: not a file. */
 export function rewind(fd: number): void {
+  if (atStart(fd)) return;
   const fromStart = 0;
   if (libc().lseek(fd, 0, fromStart) === -1n) throw systemError("lseek", errno());
+}
+
+/** Whether a descriptor is a regular file, or a directory, whose offset is 0. Costs less than loading libc. */
+function atStart(fd: number): boolean {
+  const status = fstatSync(fd);
+  if (!status.isFile() && !status.isDirectory()) return false;
+  try {
+    return readFileSync(`/proc/self/fdinfo/${fd}`, "latin1").startsWith("pos:\t0\n");
+  } catch {
+    return false; // Without /proc, lseek has to do it.
+  }
 }
 
 /** Makes a FIFO; EEXIST if the name is taken. */

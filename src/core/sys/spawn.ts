@@ -1,6 +1,7 @@
 /**
  * Starting other programs. Arguments and environment are bytes; descriptors are passed as they are, in any direction.
  */
+import { isSystemError } from "../exit.ts";
 
 /** How to start a program. */
 export interface Start {
@@ -39,6 +40,16 @@ export function start(how: Start): Child {
     ended: child.exited.then(() => endOf(child.exitCode, child.signalCode)),
     kill: (signal) => child.kill(signal),
   };
+}
+
+/** Like start(), but an executable file in no format the kernel knows is a script for /bin/sh, as execvp(3) has it. */
+export function startLikeShell(how: Start): Child {
+  try {
+    return start(how);
+  } catch (failure) {
+    if (!isSystemError(failure, "ENOEXEC")) throw failure;
+    return start({ ...how, command: ["/bin/sh", ...how.command] });
+  }
 }
 
 function endOf(code: number | null, signal: NodeJS.Signals | number | null): End {

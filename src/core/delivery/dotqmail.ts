@@ -1,0 +1,168 @@
+/** Instructions of a .qmail file, and where that file is (dot-qmail(5)). */
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { bytes, lowerCase, splitAt } from "../bytes/text.ts";
+import { isSystemError, permanent, temporary } from "../exit.ts";
+import { errorText, mayPass } from "../sys/errors.ts";
+import { readAll } from "../sys/fd.ts";
+
+/** One thing to do. `list` allows nothing but forwards from there on. */
+export type Instruction =
+  | { kind: "maildir" | "mbox" | "program" | "forward"; argument: Buffer; shown: Buffer }
+  | { kind: "list" };
+
+const lineFeed = 10;
+const [hash, ampersand, plus, dash, dot, slash, bar] = [35, 38, 43, 45, 46, 47, 124];
+const list = bytes("list");
+
+/**
+ * The instructions in `text`, in their order. `argument` ends where a NUL does, as every name and address; `shown` is
+ * the whole of it, for descriptions.
+ * @throws Exit 111 when it comes to a first line that is blank
+ */
+export function* instructions(text: Buffer): Generator<Instruction> {
+  const lines = text.length === 0 ? [text] : splitAt(text, lineFeed);
+  for (const [index, line] of lines.entries()) {
+    const shown = trimBlanks(line);
+    const [first] = shown;
+    if (index === 0 && !first) throw temporary("Uh-oh: first line of .qmail file is blank. (#4.2.1)\n");
+    if (first) yield* instruction(first, shown);
+  }
+}
+
+function* instruction(first: number, line: Buffer): Generator<Instruction> {
+  const behind = line.subarray(1);
+  if (first === hash) return;
+  if (first === dot || first === slash)
+    yield described(line[line.length - 1] === slash ? "maildir" : "mbox", line);
+  else if (first === bar) yield described("program", behind);
+  else if (first === ampersand) yield described("forward", behind);
+  else if (first !== plus) yield described("forward", line);
+  else if (untilNul(behind).equals(list)) yield { kind: "list" };
+}
+
+function described(kind: Exclude<Instruction["kind"], "list">, shown: Buffer): Instruction {
+  return { kind, argument: untilNul(shown), shown };
+}
+
+function untilNul(text: Buffer): Buffer {
+  const end = text.indexOf(0);
+  return end < 0 ? text : text.subarray(0, end);
+}
+
+function trimBlanks(line: Buffer): Buffer {
+  let end = line.length;
+  while (end > 0 && (line[end - 1] === 32 || line[end - 1] === 9)) end--;
+  return line.subarray(0, end);
+}
+
+/** Which .qmail files are meant: `.qmail`, then `dash`, then the extension. */
+export interface Address {
+  dash: Buffer;
+  /** As in the address; see safeExtension. */
+  extension: Buffer;
+}
+
+/** A .qmail file that was found. */
+export interface DotQmail {
+  text: Buffer;
+  /** The owner may execute it: it may hold nothing but forwards. */
+  executable: boolean;
+  /** What `default` in the file's name stands for; undefined where the name does not end so. */
+  matched: Buffer | undefined;
+}
+
+const writableByOthers = 0o002;
+const executableByOwner = 0o100;
+const fallback = bytes("default");
+
+/** The extension as it stands in file names: in small letters, with colons for dots, so that none leads elsewhere. */
+export function safeExtension(extension: Uint8Array): Buffer {
+  const safe = lowerCase(extension);
+  for (let at = safe.indexOf(dot); at >= 0; at = safe.indexOf(dot, at)) safe[at] = 58;
+  return safe;
+}
+
+/**
+ * Finds the .qmail file of an address in the current directory: for `-` and `a-b` the first of `.qmail-a-b`,
+ * `.qmail-a-default`, `.qmail-default`. Undefined if there is none and there need be none.
+ * @throws Exit 100 if nobody has this address; 111 if a file can not be read or may not be trusted
+ */
+export function findDotQmail({ dash: prefix, extension }: Address): DotQmail | undefined {
+  const safe = safeExtension(extension);
+  const exact = readDotQmail(fileName(prefix, safe));
+  if (exact !== undefined) {
+    const start = safe.length - fallback.length;
+    const named = start >= 0 && safe.subarray(start).equals(fallback);
+    return { ...exact, matched: named ? extension.subarray(start) : undefined };
+  }
+  for (let length = safe.length; length >= 0; length--) {
+    if (length > 0 && safe[length - 1] !== dash) continue;
+    const found = readDotQmail(fileName(prefix, safe.subarray(0, length), fallback));
+    if (found !== undefined) return { ...found, matched: extension.subarray(length) };
+  }
+  if (prefix.length > 0) throw permanent("Sorry, no mailbox here by that name. (#5.1.1)\n");
+  return undefined;
+}
+
+/**
+ * The envelope sender of what is forwarded: the list's owner where `.qmail...-owner` exists, the owner's address for
+ * every single recipient (VERP) where `.qmail...-owner-default` does, too. A bounce keeps its sender.
+ */
+export function forwardingSender(
+  { dash: prefix, extension }: Address,
+  { local, host, sender }: { local: Buffer; host: Buffer; sender: Buffer },
+): Buffer {
+  const text = sender.toString("latin1");
+  const safe = safeExtension(extension);
+  if (text === "" || text === "#@[]" || !exists(fileName(prefix, safe, bytes("-owner")))) return sender;
+  return exists(fileName(prefix, safe, bytes("-owner-default")))
+    ? Buffer.concat([local, bytes("-owner-@"), host, bytes("-@[]")])
+    : Buffer.concat([local, bytes("-owner@"), host]);
+}
+
+function fileName(...parts: Buffer[]): Buffer {
+  return Buffer.concat([bytes(".qmail"), ...parts]);
+}
+
+/** Reads a .qmail file. Undefined if there is none; what is no regular file counts as none. */
+function readDotQmail(name: Buffer): Omit<DotQmail, "matched"> | undefined {
+  const fd = openIfThere(name);
+  if (fd === undefined) return undefined;
+  try {
+    const status = fstatSync(fd);
+    if (!status.isFile()) return undefined;
+    if (status.mode & writableByOthers) throw temporary("Uh-oh: .qmail file is writable. (#4.7.0)\n");
+    return { text: readAll(fd), executable: (status.mode & executableByOwner) !== 0 };
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    throw temporary(`Unable to read ${name.toString("latin1")}: ${errorText(failure.code)}. (#4.3.0)\n`);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openIfThere(name: Buffer): number | undefined {
+  try {
+    return openSync(name, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    const { code } = failure;
+    if (mayPass(code) || code === "EPERM" || code === "EACCES") throw unableToOpen(name, code);
+    return undefined;
+  }
+}
+
+function exists(name: Buffer): boolean {
+  try {
+    statSync(name);
+    return true;
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    if (mayPass(failure.code)) throw unableToOpen(name, failure.code);
+    return false;
+  }
+}
+
+function unableToOpen(name: Buffer, code: string): Error {
+  return temporary(`Unable to open ${name.toString("latin1")}: ${errorText(code)}. (#4.3.0)\n`);
+}
