@@ -60,10 +60,14 @@ function running(child: Bun.Subprocess): Running {
     pid: child.pid,
     exit,
     ended: async (seconds) => {
-      const timer = setTimeout(() => child.kill("SIGKILL"), seconds * 1000);
+      let late = false;
+      const timer = setTimeout(() => {
+        late = child.exitCode === null && child.signalCode === null;
+        child.kill("SIGKILL");
+      }, seconds * 1000);
       await child.exited;
       clearTimeout(timer);
-      return child.killed && exit() === `signal ${os.signals.SIGKILL}` ? "running" : (exit() ?? "running");
+      return late ? "running" : (exit() ?? "running");
     },
     kill: (signal) => child.kill(signal),
   };

@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { installLauncher } from "../helpers/launcher.ts";
 import { layOutQueue } from "../helpers/layout.ts";
 import { bind, mountEmpty, privateSystem } from "../helpers/namespace.ts";
 import { groupOf, userNumbers } from "../helpers/users.ts";
@@ -117,6 +118,7 @@ export class World {
     const base = test.control_base === false ? {} : baseControl;
     makeFiles(join(this.qmail, "control"), { ...base, ...test.control }, text);
     makeFiles(this.qmail, test.qmail_files ?? {}, text);
+    if (test.needs?.includes("setuid") === true) installLauncher(this.qmail, this.work);
   }
 }
 
