@@ -18,10 +18,14 @@ export const queueRoot = (): string => inHome("queue");
 
 let counted: number | undefined;
 
-/** In how many folders the queue is split. */
+/** In how many folders the queue is split. Without any, it throws ENOENT, as for a missing mess. */
 export function queueSplit(): number {
-  counted ??= readdirSync(`${queueRoot()}/mess`).filter((name) => /^\d+$/.test(name)).length;
-  return counted;
+  if (counted !== undefined) return counted;
+  const mess = `${queueRoot()}/mess`;
+  const folders = readdirSync(mess).filter((name) => /^\d+$/.test(name)).length;
+  if (folders === 0) throw Object.assign(new Error(`ENOENT: no folders in ${mess}`), { code: "ENOENT" });
+  counted = folders;
+  return folders;
 }
 
 /** Path of a message's file relative to the queue: `mess/7/30`, `todo/30`. */

@@ -21,6 +21,13 @@ export function readSome(fd: number, buffer: Uint8Array, position: number | null
   }
 }
 
+/** As readSome, but waits no longer than until `deadline` (as Date.now() counts); undefined: the time is over. */
+export function readBefore(deadline: number, fd: number, buffer: Uint8Array): number | undefined {
+  const left = deadline - Date.now();
+  if (left <= 0 || !waitFor(fd, "read", left)) return undefined;
+  return readSome(fd, buffer);
+}
+
 /** Writes all bytes. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let offset = 0; offset < bytes.length; ) {

@@ -2,7 +2,8 @@
  * The qmail home, from which every path is built: /var/qmail, or $QMAILHOME where the process runs with real =
  * effective ids, so that no caller can lead a set-uid program astray.
  */
-const standard = "/var/qmail";
+/** Where qmail is installed for the whole system. */
+export const standardHome = "/var/qmail";
 
 /** Whether the process has the ids of who called it. */
 export function idsAreReal(): boolean {
@@ -12,7 +13,7 @@ export function idsAreReal(): boolean {
 /** The home directory of qmail, without a slash at its end. */
 export function qmailHome(): string {
   const chosen = process.env.QMAILHOME;
-  return chosen && idsAreReal() ? chosen.replace(/\/+$/, "") : standard;
+  return chosen && idsAreReal() ? chosen.replace(/\/+$/, "") : standardHome;
 }
 
 /** A path below the home: `inHome("control", "me")`. */

@@ -25,6 +25,8 @@ function open() {
     getpwuid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
     getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     chdir: { args: [pointer], returns: i32 },
+    signal: { args: [i32, pointer], returns: pointer },
+    sigprocmask: { args: [i32, pointer, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
   }).symbols;
 }

@@ -1,0 +1,16 @@
+/** The Received field that qmail-queue puts before every message: who asked it to. */
+import { date822 } from "../mail/date.ts";
+import { type Role, roleUid } from "../sys/roles.ts";
+
+/** The users whose messages have a meaning of their own (qmail-queue(8)). */
+const callers: readonly (readonly [Role, string])[] = [
+  ["alias", "by alias"],
+  ["qmaild", "from network"],
+  ["qmails", "for bounce"],
+];
+
+/** `Received: (qmail PID invoked by uid N); DATE\n`. */
+export function queueReceived(pid: number, uid: number, unixSeconds: number): string {
+  const how = callers.find(([role]) => roleUid(role) === uid)?.[1] ?? `by uid ${uid}`;
+  return `Received: (qmail ${pid} invoked ${how}); ${date822(unixSeconds)}`;
+}

@@ -1,0 +1,18 @@
+/** What a process does about signals, through libc: the runtime can catch signals, but not ignore or unblock them. */
+import { type Pointer, ptr } from "bun:ffi";
+import { constants as os } from "node:os";
+import { checked, libc } from "./libc.ts";
+
+const ignore = 1 as Pointer;
+const setMask = 2;
+const maskSize = 128;
+
+/** Ignores signals, as SIG_IGN does: system calls are not interrupted, and programs executed from here ignore them, too. */
+export function ignoreSignals(...names: NodeJS.Signals[]): void {
+  for (const name of names) libc().signal(os.signals[name], ignore);
+}
+
+/** Unblocks every signal: who started this process may have left some blocked. */
+export function unblockSignals(): void {
+  checked("sigprocmask", libc().sigprocmask(setMask, ptr(Buffer.alloc(maskSize)), null));
+}
