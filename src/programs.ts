@@ -91,4 +91,10 @@ export const programs: readonly Program[] = [
     summary: "build address assignments from a passwd file",
     load: () => import("./programs/qmail-pw2u.ts"),
   },
+  {
+    name: "qmail-queue",
+    section: 8,
+    summary: "queue a mail message for delivery",
+    load: () => import("./programs/qmail-queue.ts"),
+  },
 ];

@@ -12,9 +12,9 @@ import { queueReceived } from "../core/queue/received.ts";
 import { pullTrigger } from "../core/queue/trigger.ts";
 import { readBefore } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
-import { becomeOwnerOf } from "../core/sys/ids.ts";
 import { alarm } from "../core/sys/libc.ts";
 import { ignoreSignals, unblockSignals } from "../core/sys/signals.ts";
+import { becomeOwnerOf } from "../core/users/identity.ts";
 
 const messageInput = 0;
 const envelopeInput = 1;

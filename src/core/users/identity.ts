@@ -67,3 +67,12 @@ export function become({ uid, gid }: Ids): void {
   process.setgid?.(gid);
   process.setuid?.(uid);
 }
+
+/**
+ * Root becomes the owner of a directory, so that what it makes there belongs to whom it should. Anybody else stays
+ * what they are, and so does root where the directory is root's or is missing.
+ */
+export function becomeOwnerOf(directory: string): void {
+  const owner = process.geteuid?.() === 0 ? ownerOf(directory) : undefined;
+  if (owner !== undefined && owner.uid !== 0) become(owner);
+}
