@@ -56,6 +56,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/preline.ts"),
   },
   {
+    name: "qbiff",
+    section: 1,
+    summary: "announce new mail the moment it arrives",
+    load: () => import("./programs/qbiff.ts"),
+  },
+  {
     name: "qmail-getpw",
     section: 8,
     summary: "give addresses to users",
@@ -96,5 +102,11 @@ export const programs: readonly Program[] = [
     section: 8,
     summary: "queue a mail message for delivery",
     load: () => import("./programs/qmail-queue.ts"),
+  },
+  {
+    name: "qreceipt",
+    section: 1,
+    summary: "respond to delivery-notice requests",
+    load: () => import("./programs/qreceipt.ts"),
   },
 ];
