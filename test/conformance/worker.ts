@@ -1,6 +1,6 @@
 /**
  * Runs cases one after another for run.ts: reads one JSON line per case from descriptor 0, answers with one line.
- * `bun worker.ts DIRECTORY-OF-PROGRAMS [namespace]`.
+ * `bun worker.ts WORK-DIRECTORY DIRECTORY-OF-PROGRAMS [namespace]`.
  */
 import { createInterface } from "node:readline";
 import { compare, type Problem } from "./compare.ts";
@@ -42,8 +42,9 @@ async function problemsOf(test: Case, world: World): Promise<Problem[]> {
 }
 
 if (import.meta.main) {
-  const world = new World(process.argv[2] ?? "", process.argv[3] === "namespace");
+  const [work = "", programs = "", namespace] = process.argv.slice(2);
+  const world = new World(work, programs, namespace !== undefined);
   for await (const line of createInterface({ input: process.stdin }))
     console.log(JSON.stringify(await outcomeOf(JSON.parse(line) as Case, world)));
-  world.remove();
+  world.clear();
 }

@@ -8,13 +8,11 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { installLauncher } from "../helpers/launcher.ts";
 import { layOutQueue } from "../helpers/layout.ts";
@@ -42,9 +40,9 @@ export class World {
   readonly #programs: string;
   readonly #passwd: { passwd: string; lines: string[] } | undefined;
 
-  /** `programs`: directory of the executables. `namespace`: we are root, in namespaces of our own. */
-  constructor(programs: string, namespace: boolean) {
-    this.work = mkdtempSync(join(tmpdir(), "qmail-conformance-"));
+  /** `work`: an empty directory; `programs`: that of the executables; `namespace`: we are root, in namespaces of our own. */
+  constructor(work: string, programs: string, namespace: boolean) {
+    this.work = work;
     this.switches = namespace;
     this.#programs = namespace ? join(this.work, "bin") : programs;
     if (namespace) {
@@ -100,12 +98,6 @@ export class World {
     if (!existsSync(this.qmail)) return;
     for (const name of readdirSync(this.qmail))
       rmSync(join(this.qmail, name), { recursive: true, force: true });
-  }
-
-  /** Removes the world itself. */
-  remove(): void {
-    this.clear();
-    if (!this.switches) rmSync(this.work, { recursive: true, force: true });
   }
 
   #makeQmailHome(test: Case, text: (pattern: string) => string): void {
