@@ -62,6 +62,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qbiff.ts"),
   },
   {
+    name: "qmail",
+    section: 1,
+    summary: "set up a private mail system and its mailboxes",
+    load: () => import("./programs/qmail.ts"),
+  },
+  {
     name: "qmail-getpw",
     section: 8,
     summary: "give addresses to users",

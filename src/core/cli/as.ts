@@ -1,0 +1,54 @@
+/** Running a program of ours, in the name of a home's owner where root asks for it. */
+import { join } from "node:path";
+import { isSystemError } from "../exit.ts";
+import { errorText } from "../sys/errors.ts";
+import { type End, start } from "../sys/spawn.ts";
+import { executables } from "./executables.ts";
+import { currentOwner, type Owner, ownerOfDirectory, ownerText } from "./home.ts";
+import { fail, refuse } from "./trouble.ts";
+
+/** Runs a program and returns how it ended; its output goes where ours goes. */
+async function execute(command: string[], home: string, owner?: Owner): Promise<End> {
+  const identity = owner && { USER: owner.name, LOGNAME: owner.name, HOME: home };
+  try {
+    const child = start({
+      command,
+      descriptors: [null, 1, 2],
+      environment: { ...process.env, QMAILHOME: home, ...identity },
+      directory: owner === undefined ? home : "/",
+      ...(owner === undefined ? {} : { ids: { uid: owner.uid, gid: owner.gid } }),
+    });
+    return await child.ended;
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    const hint = owner === undefined ? "" : `; it has to lie where ${ownerText(owner)} may read it`;
+    throw fail(`unable to run ${command[0]}: ${errorText(failure.code)}${hint}`);
+  }
+}
+
+/**
+ * Does the command of this process again as the home's owner, so that everything made belongs to them and nothing is
+ * written through a link of theirs with root's rights. Returns the exit code.
+ */
+export async function runAs(owner: Owner, home: string, args: string[]): Promise<number> {
+  const end = await execute([join(executables(), "qmail"), ...args], home, owner);
+  if ("signal" in end) throw fail(`qmail as ${ownerText(owner)} was killed by ${end.signal}`);
+  return end.code;
+}
+
+/** Whether this process may change the home itself. Root has to become the owner first; anybody else is refused. */
+export function mustBecome(home: string): Owner | undefined {
+  const me = currentOwner();
+  const owner = ownerOfDirectory(home);
+  if (owner.uid === me.uid) return undefined;
+  if (me.uid === 0) return owner;
+  throw refuse(`${home} belongs to ${ownerText(owner)}, and this is ${ownerText(me)}`);
+}
+
+/** Makes users/cdb from users/assign by the home's own qmail-newu. */
+export async function compileUsers(home: string): Promise<void> {
+  const end = await execute([join(home, "bin/qmail-newu")], home);
+  if ("signal" in end) throw fail(`qmail-newu was killed by ${end.signal}`);
+  if (end.code !== 0)
+    throw fail("qmail-newu did not make users/cdb from users/assign; see its message above");
+}
