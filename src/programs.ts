@@ -86,6 +86,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-local.ts"),
   },
   {
+    name: "qmail-lspawn",
+    section: 8,
+    summary: "schedule local deliveries",
+    load: () => import("./programs/qmail-lspawn.ts"),
+  },
+  {
     name: "qmail-newmrh",
     section: 8,
     summary: "prepare morercpthosts for qmail-smtpd",
@@ -108,6 +114,12 @@ export const programs: readonly Program[] = [
     section: 8,
     summary: "queue a mail message for delivery",
     load: () => import("./programs/qmail-queue.ts"),
+  },
+  {
+    name: "qmail-rspawn",
+    section: 8,
+    summary: "schedule remote deliveries",
+    load: () => import("./programs/qmail-rspawn.ts"),
   },
   {
     name: "qreceipt",

@@ -1,0 +1,195 @@
+/**
+ * What qmail-lspawn and qmail-rspawn share: the slots between two descriptors. Commands come in on descriptor 0, each
+ * naming a slot; deliveries run side by side; each report goes out on descriptor 1 with its slot's number in front and
+ * a NUL behind.
+ */
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { bytes } from "../bytes/text.ts";
+import { isSystemError, temporary } from "../exit.ts";
+import { errorText } from "../sys/errors.ts";
+import { writeAll } from "../sys/fd.ts";
+import { inHome } from "../sys/home.ts";
+import { arrivals } from "../sys/input.ts";
+import { type Command, CommandReader } from "./command.ts";
+
+/** How many deliveries a spawner runs at once; told to qmail-send in the first byte. */
+export const spawnLimit = 120;
+
+/** One delivery to make. */
+export interface Delivery {
+  /** Descriptor of the message, at its beginning. Closed when the delivery is over. */
+  message: number;
+  sender: Buffer;
+  recipient: Buffer;
+  /** The recipient before its last @. */
+  local: Buffer;
+  /** The recipient behind its last @. */
+  host: Buffer;
+}
+
+/** What one of the two programs does with a delivery. The report begins with K, Z or D and holds no NUL. */
+export type Deliver = (delivery: Delivery) => Promise<Buffer>;
+
+/** A step before the delivery failed; `report` says what goes back to qmail-send. */
+export class DeliveryTrouble extends Error {
+  readonly report: string;
+  constructor(report: string) {
+    super(report);
+    this.report = report;
+  }
+}
+
+const trouble = {
+  memory: "Zqmail-spawn out of memory. (#4.3.0)\n",
+  tooBig: "ZInternal error: delnum too big. (#4.3.5)\n",
+  inUse: "ZInternal error: delnum in use. (#4.3.5)\n",
+  nonNumeric: "DInternal error: messid has nonnumerics. (#5.3.5)\n",
+  tooLong: "DInternal error: messid too long. (#5.3.5)\n",
+  tooShort: "DInternal error: messid too short. (#5.3.5)\n",
+  noHost: "DSorry, address must include host name. (#5.1.3)\n",
+  open: "Zqmail-spawn unable to open message. (#4.3.0)\n",
+  stat: "Zqmail-spawn unable to fstat message. (#4.3.0)\n",
+  type: "ZSorry, message has wrong type. (#4.3.5)\n",
+  owner: "ZSorry, message has wrong owner. (#4.3.5)\n",
+} as const;
+
+/** Room for the name of a message below queue/mess. */
+const nameLimit = 99;
+const at = 64;
+
+/** The directory of the messages; exit 111 if it can not be entered. */
+export function enterMessages(program: string): string {
+  const directory = inHome("queue/mess");
+  try {
+    process.chdir(directory);
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    throw temporary(`${program}: fatal: unable to chdir to ${directory}: ${errorText(failure.errno)}\n`);
+  }
+  return directory;
+}
+
+/** Serves until descriptor 0 ends and the last delivery is over. The current directory is queue/mess. */
+export async function serve(deliver: Deliver): Promise<void> {
+  const slots: Slots = {
+    deliver,
+    owner: statSync(inHome("queue")).uid,
+    busy: new Map(),
+    reports: new Reports(),
+  };
+  slots.reports.write(Buffer.of(spawnLimit));
+  const reader = new CommandReader();
+  try {
+    for await (const piece of arrivals(0)) {
+      for (const command of reader.feed(piece)) begin(command, slots);
+    }
+  } catch (failure) {
+    // A descriptor that can not be read any more is at its end.
+    if (!isSystemError(failure)) throw failure;
+  }
+  await Promise.all(slots.busy.values());
+}
+
+interface Slots {
+  deliver: Deliver;
+  /** Whom the queue, and so every message, belongs to: qmailq, or the owner of a private home. */
+  owner: number;
+  /** The deliveries under way, by number. */
+  busy: Map<number, Promise<void>>;
+  reports: Reports;
+}
+
+/** Starts a delivery in its slot, or reports why not. */
+function begin(command: Command, { deliver, owner, busy, reports }: Slots): void {
+  const { delivery: number } = command;
+  let delivery: Delivery;
+  try {
+    check(command, busy.has(number));
+    delivery = prepare(command, owner);
+  } catch (failure) {
+    reports.send(number, reportOf(failure));
+    return;
+  }
+  const over = deliver(delivery)
+    .catch(reportOf)
+    .then((report) => {
+      closeSync(delivery.message);
+      busy.delete(number);
+      reports.send(number, report);
+    });
+  busy.set(number, over);
+}
+
+/** The checks of a command itself, in the reference's order. */
+function check({ delivery, message, recipient, tooLong }: Command, inUse: boolean): void {
+  if (tooLong) throw new DeliveryTrouble(trouble.memory);
+  if (delivery >= spawnLimit) throw new DeliveryTrouble(trouble.tooBig);
+  if (inUse) throw new DeliveryTrouble(trouble.inUse);
+  if (!isMessageName(message)) throw new DeliveryTrouble(trouble.nonNumeric);
+  if (message.length > nameLimit) throw new DeliveryTrouble(trouble.tooLong);
+  if (message.length === 0) throw new DeliveryTrouble(trouble.tooShort);
+  if (!recipient.includes(at)) throw new DeliveryTrouble(trouble.noHost);
+}
+
+/** Digits, and slashes but in front. */
+const isMessageName = (name: Buffer): boolean => /^(?:\d[\d/]*)?$/.test(name.toString("latin1"));
+
+/** Opens the message and cuts the recipient. */
+function prepare({ message, sender, recipient }: Command, owner: number): Delivery {
+  const cut = recipient.lastIndexOf(at);
+  return {
+    message: openMessage(message.toString(), owner),
+    sender,
+    recipient,
+    local: recipient.subarray(0, cut),
+    host: recipient.subarray(cut + 1),
+  };
+}
+
+/** Opens a message, whose owner has to be trusted: it is a regular file of the queue's user. */
+function openMessage(name: string, owner: number): number {
+  const fd = attempt(trouble.open, () => openSync(name, constants.O_RDONLY | constants.O_NONBLOCK));
+  try {
+    const stat = attempt(trouble.stat, () => fstatSync(fd));
+    if (!stat.isFile()) throw new DeliveryTrouble(trouble.type);
+    if (stat.uid !== owner) throw new DeliveryTrouble(trouble.owner);
+    return fd;
+  } catch (failure) {
+    closeSync(fd);
+    throw failure;
+  }
+}
+
+/** Does one step; where a system call fails, the report is this. */
+export function attempt<Result>(report: string, step: () => Result): Result {
+  try {
+    return step();
+  } catch (failure) {
+    throw isSystemError(failure) ? new DeliveryTrouble(report) : failure;
+  }
+}
+
+/** A delivery that failed in a way nobody foresaw waits in the queue, and the log says why; the others go on. */
+function reportOf(failure: unknown): Buffer {
+  if (failure instanceof DeliveryTrouble) return bytes(failure.report);
+  return Buffer.from(`Zqmail-spawn failed: ${failure instanceof Error ? failure.message : failure}\n`);
+}
+
+/** Descriptor 1. When qmail-send is gone, deliveries are finished for nobody's ears. */
+class Reports {
+  #open = true;
+
+  send(delivery: number, report: Buffer): void {
+    this.write(Buffer.concat([Buffer.of(delivery), report, Buffer.of(0)]));
+  }
+
+  write(piece: Buffer): void {
+    if (!this.#open) return;
+    try {
+      writeAll(1, piece);
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      this.#open = false;
+    }
+  }
+}

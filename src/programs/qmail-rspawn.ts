@@ -1,0 +1,62 @@
+/** qmail-rspawn(8): runs qmail-remote for each remote delivery that qmail-send asks for. */
+import { closeSync, constants, openSync } from "node:fs";
+import { runCollecting } from "../core/delivery/child.ts";
+import { WholeOutput } from "../core/delivery/output.ts";
+import { remoteReport } from "../core/delivery/report.ts";
+import { type Delivery, DeliveryTrouble, enterMessages, serve } from "../core/delivery/slots.ts";
+import { isSystemError } from "../core/exit.ts";
+import { environment } from "../core/sys/arguments.ts";
+import { mayPass } from "../core/sys/errors.ts";
+import { writeAll } from "../core/sys/fd.ts";
+import { inHome } from "../core/sys/home.ts";
+import { become, queueIdentity } from "../core/users/identity.ts";
+
+const outputLimit = 1 << 20;
+
+/** Size of queue/lock/tcpto, the table of hosts that did not answer. */
+const tcptoSize = 1024;
+
+export async function main(): Promise<number> {
+  enterMessages("qmail-rspawn");
+  const identity = queueIdentity();
+  if (identity.kind === "owner") become(identity.ids);
+  forgetTimeouts();
+  const remote = environment("QMAILREMOTE");
+  await serve((delivery) => deliverRemotely(delivery, remote));
+  return 0;
+}
+
+/** A fresh start for every host. No failure matters: the table only saves time. */
+function forgetTimeouts(): void {
+  try {
+    const fd = openSync(inHome("queue/lock/tcpto"), constants.O_WRONLY | constants.O_NONBLOCK);
+    try {
+      writeAll(fd, Buffer.alloc(tcptoSize));
+    } finally {
+      closeSync(fd);
+    }
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+  }
+}
+
+/** Runs qmail-remote, from PATH, or what QMAILREMOTE names in its place. */
+async function deliverRemotely(delivery: Delivery, remote: Buffer | undefined): Promise<Buffer> {
+  const { message, sender, recipient, host } = delivery;
+  const command = [remote ?? "qmail-remote", host, sender, recipient];
+  const output = new WholeOutput(outputLimit);
+  const end = await runCollecting((fd) => ({ command, descriptors: [message, fd, fd] }), output).catch(
+    (failure) => notStarted(failure, remote === undefined),
+  );
+  if (output.overflowed) throw new DeliveryTrouble("Zqmail-remote produced too much output.\n");
+  return remoteReport(end, output.bytes());
+}
+
+/**
+ * The exit code of a program that could not be started. No mail bounces because qmail-remote itself is not installed:
+ * that is temporary. What QMAILREMOTE names was chosen, and its lack is permanent as it always was.
+ */
+function notStarted(failure: unknown, standard: boolean): { code: number } {
+  if (!isSystemError(failure)) throw failure;
+  return { code: standard || mayPass(failure.code) ? 111 : 100 };
+}
