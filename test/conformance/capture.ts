@@ -11,9 +11,15 @@ export interface Capture {
 
 const complete = /^F[^\0]*\0(T[^\0]*\0)*\0$/;
 
+let count = 0;
+
+/** Every case has a store of its own: a program that gives up may end before its queue program does. */
+const storeOf = (scratch: string): string => join(scratch, `captured-${count}`);
+
 /** Writes the program below the scratch directory; returns its path. */
 export function makeCapture(scratch: string, qq: NonNullable<Case["qq"]>): string {
-  const store = join(scratch, "captured");
+  count++;
+  const store = storeOf(scratch);
   mkdirSync(store, { recursive: true });
   Bun.spawnSync(["chmod", "1777", store]);
   const lines = ["#!/bin/sh", `s=${store}/$$`, "cat >$s.message", "cat <&1 >$s.envelope"];
@@ -29,7 +35,7 @@ export function makeCapture(scratch: string, qq: NonNullable<Case["qq"]>): strin
 
 /** What was injected, in order. Without a complete envelope the injecting program gave up: not listed. */
 export function captured(scratch: string): Capture[] {
-  const store = join(scratch, "captured");
+  const store = storeOf(scratch);
   const names = readdirSync(store).filter((name) => name.endsWith(".envelope"));
   const time = (name: string) => statSync(join(store, name), { bigint: true }).mtimeNs;
   const inOrder = names.sort((a, b) => (time(a) < time(b) ? -1 : 1));

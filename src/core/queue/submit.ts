@@ -63,7 +63,7 @@ export class Submission {
     this.#out = new Writer(messageWrite);
     try {
       this.#child = start({
-        command: [process.env.QMAILQUEUE || "bin/qmail-queue"],
+        command: [queueProgram()],
         descriptors: [messageRead, envelopeRead, 2, null, null, null, customWrite],
         directory: qmailHome(),
         ...(environment === undefined ? {} : { environment }),
@@ -138,6 +138,12 @@ export class Submission {
       this.#broken = true;
     }
   }
+}
+
+/** Path of the queue program: like everything a program executes, from the home, and never looked for in PATH. */
+function queueProgram(): string {
+  const chosen = process.env.QMAILQUEUE ?? "bin/qmail-queue";
+  return chosen.includes("/") || chosen === "" ? chosen : `./${chosen}`;
 }
 
 function reportOf(code: number, text: Buffer): string {
