@@ -4,30 +4,58 @@
  */
 import { Exit, temporary } from "./core/exit.ts";
 import { argumentBytes } from "./core/sys/arguments.ts";
+import { Become } from "./core/sys/exec.ts";
 import { writeAll } from "./core/sys/fd.ts";
 import { programs } from "./programs.ts";
 
 const executable = "qmail-ts";
 
-/** The name this process was called with, and its arguments. Run from source or as `qmail-ts`, the first argument is the name. */
-function invocation(): { name: string; args: Buffer[] } {
+/** Which program to run, the name it was called with, and its arguments. */
+interface Invocation {
+  program: string;
+  called: string;
+  args: Buffer[];
+}
+
+const lastPart = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+const isProgram = (name: string): boolean => programs.some((program) => program.name === name);
+
+/**
+ * A program's own executable runs it under any argument 0 (sendmail called `mailq`). Elsewhere argument 0 decides;
+ * run from source or as `qmail-ts`, the first argument is the name.
+ */
+function invocation(): Invocation {
   const args = argumentBytes();
-  const called = process.argv0.slice(process.argv0.lastIndexOf("/") + 1);
+  const called = lastPart(process.argv0);
+  const own = lastPart(process.execPath);
+  if (isProgram(own)) return { program: own, called, args };
   if (called === executable || called === "bun" || called === "bun.exe") {
     const name = args.shift()?.toString() ?? "";
-    return { name, args };
+    return { program: name, called: name, args };
   }
-  return { name: called, args };
+  return { program: called, called, args };
 }
 
 /** Runs one program to its exit code; an Exit carries the code and the text for descriptor 2. */
-async function run(name: string, args: Buffer[]): Promise<number> {
+async function run({ program: name, called, args }: Invocation): Promise<number> {
   const program = programs.find((candidate) => candidate.name === name);
   if (program === undefined) {
     const known = programs.map((candidate) => candidate.name).join(" ");
     throw new Exit(100, `${executable}: fatal: no program is called "${name}"; there are: ${known}\n`);
   }
-  return (await program.load()).main(args);
+  return (await program.load()).main(args, called);
+}
+
+/** Runs a program, and whatever it becomes. */
+async function runAll(first: Invocation): Promise<number> {
+  for (let next = first; ; ) {
+    try {
+      return await run(next);
+    } catch (failure) {
+      if (!(failure instanceof Become)) return codeOf(next.program, failure);
+      next = { program: failure.program, called: failure.program, args: failure.args };
+    }
+  }
 }
 
 /** The exit code of a failure. What is not an Exit is a fault nobody foresaw: temporary, so that mail waits. */
@@ -46,11 +74,4 @@ function codeOf(name: string, failure: unknown): number {
   return exit.code;
 }
 
-const { name, args } = invocation();
-let code: number;
-try {
-  code = await run(name, args);
-} catch (failure) {
-  code = codeOf(name, failure);
-}
-process.exit(code);
+process.exit(await runAll(invocation()));

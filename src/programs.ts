@@ -3,8 +3,11 @@
  * A program is a module that exports `main`; it is loaded only when it is called.
  */
 
-/** What a program gets: its arguments as bytes, without argument 0. What it returns is its exit code. */
-export type Main = (args: Buffer[]) => number | Promise<number>;
+/**
+ * What a program gets: its arguments as bytes, without argument 0, and the last part of argument 0. What it returns
+ * is its exit code.
+ */
+export type Main = (args: Buffer[], called: string) => number | Promise<number>;
 
 /** One row of the registry. */
 export interface Program {
@@ -32,6 +35,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/condredirect.ts"),
   },
   {
+    name: "datemail",
+    section: 1,
+    summary: "send mail with a Date in local time",
+    load: () => import("./programs/datemail.ts"),
+  },
+  {
     name: "except",
     section: 1,
     summary: "reverse the exit code of a program",
@@ -48,6 +57,18 @@ export const programs: readonly Program[] = [
     section: 1,
     summary: "make a maildir",
     load: () => import("./programs/maildirmake.ts"),
+  },
+  {
+    name: "mailsubj",
+    section: 1,
+    summary: "send mail with a subject",
+    load: () => import("./programs/mailsubj.ts"),
+  },
+  {
+    name: "predate",
+    section: 1,
+    summary: "give a Date in local time to a program",
+    load: () => import("./programs/predate.ts"),
   },
   {
     name: "preline",
@@ -126,5 +147,11 @@ export const programs: readonly Program[] = [
     section: 1,
     summary: "respond to delivery-notice requests",
     load: () => import("./programs/qreceipt.ts"),
+  },
+  {
+    name: "sendmail",
+    section: 8,
+    summary: "run qmail-inject, qmail-smtpd or qmail-qread as sendmail would be",
+    load: () => import("./programs/sendmail.ts"),
   },
 ];

@@ -18,17 +18,18 @@ interface Placeholder {
 }
 
 const day = "\\d{1,2} [A-Z][a-z]{2} \\d{4} \\d\\d:\\d\\d:\\d\\d";
-const hour = 3600;
 
 function during(seconds: number, { from, to }: Moment): boolean {
   return seconds >= from - 2 && seconds <= to + 2;
 }
 
-/** Local time: right up to the offset of the zone, which is a multiple of a quarter of an hour. */
-function duringSomewhere(seconds: number, moment: Moment): boolean {
-  const away = seconds - moment.from;
-  const quarters = Math.round(away / (hour / 4));
-  return Math.abs(away) < 15 * hour && during(seconds - quarters * (hour / 4), moment);
+/** Whether a local time is the moment's in the zone that follows it: ` +0530`. */
+function duringLocally(text: string, moment: Moment, rest: string): boolean {
+  const zone = /^ ([+-])(\d\d)(\d\d)/.exec(rest);
+  if (zone === null) return false;
+  const minutes = 60 * Number(zone[2]) + Number(zone[3]);
+  const away = zone[1] === "-" ? -minutes : minutes;
+  return during(Date.parse(`${text} UTC`) / 1000 - 60 * away, moment);
 }
 
 /** YYYYMMDDHHMMSS, UTC, as seconds. */
@@ -49,7 +50,7 @@ const placeholders: Readonly<Record<string, Placeholder>> = {
   },
   DATELOCAL: {
     shape: new RegExp(day, "y"),
-    holds: (text, moment) => duringSomewhere(Date.parse(`${text} UTC`) / 1000, moment),
+    holds: duringLocally,
   },
   DATEGMT: {
     shape: new RegExp(day, "y"),

@@ -39,6 +39,14 @@ export function date822(unixSeconds: number): string {
   return `${dateAndTime(gmt(unixSeconds))} -0000\n`;
 }
 
+/** A local time as RFC 822, with the zone that makes it the same as `unixSeconds`: `22 Nov 2026 22:26:10 +0100\n`. */
+export function localDate822(local: Calendar, unixSeconds: number): string {
+  const asGmt = Date.UTC(local.year, local.month, local.day, local.hour, local.minute, local.second) / 1000;
+  const sign = asGmt < unixSeconds ? "-" : "+";
+  const minutes = Math.floor((Math.abs(asGmt - unixSeconds) + 30) / 60);
+  return `${dateAndTime(local)} ${sign}${two(Math.floor(minutes / 60))}${two(minutes % 60)}\n`;
+}
+
 /** The date of an mbox From_ line, with its line feed: `Sun Nov 22 21:26:10 2026\n` (mbox(5)). */
 export function mboxDate(unixSeconds: number): string {
   const when = gmt(unixSeconds);

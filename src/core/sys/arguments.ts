@@ -27,6 +27,16 @@ export function environment(name: string): Buffer | undefined {
   return entry?.subarray(prefix.length) ?? Buffer.from(decoded);
 }
 
+/** All variables; those that are not UTF-8 as bytes. */
+export function environmentBytes(): Record<string, string | Uint8Array> {
+  const variables: Record<string, string | Uint8Array> = {};
+  for (const [name, value] of Object.entries(process.env)) {
+    if (value === undefined) continue;
+    variables[name] = value.includes(replacement) ? (environment(name) ?? value) : value;
+  }
+  return variables;
+}
+
 function splitNul(bytes: Buffer): Buffer[] {
   const parts: Buffer[] = [];
   for (let start = 0; start < bytes.length; ) {

@@ -27,6 +27,7 @@ function open() {
     chdir: { args: [pointer], returns: i32 },
     signal: { args: [i32, pointer], returns: pointer },
     sigprocmask: { args: [i32, pointer, pointer], returns: i32 },
+    localtime_r: { args: [pointer, pointer], returns: pointer },
     lseek: { args: [i32, i64, i32], returns: i64 },
   }).symbols;
 }

@@ -2,6 +2,7 @@
  * Starting other programs. Arguments and environment are bytes; descriptors are passed as they are, in any direction.
  */
 import { isSystemError } from "../exit.ts";
+import { environmentBytes } from "./arguments.ts";
 
 /** How to start a program. */
 export interface Start {
@@ -62,8 +63,8 @@ type Strings = { command: string[]; environment: Record<string, string | undefin
  * The runtime hands strings to the kernel as UTF-8. Where an argument or a variable is not UTF-8, sh rebuilds the
  * bytes from octal escapes and executes the program in its place.
  */
-function representable({ command, environment }: Start): Strings {
-  const variables = Object.entries(environment ?? process.env);
+export function representable({ command, environment }: Pick<Start, "command" | "environment">): Strings {
+  const variables = Object.entries(environment ?? environmentBytes());
   const plain: Record<string, string | undefined> = {};
   const rebuilt: string[] = [];
   for (const [name, value] of variables) {
@@ -85,6 +86,11 @@ function representable({ command, environment }: Start): Strings {
     command: ["/bin/sh", "-c", [...rebuilt, ...words, "unset x", 'exec "$@"'].join("\n")],
     environment: plain,
   };
+}
+
+/** Whether the runtime can hand a word over by itself and get it back unchanged. */
+export function isText(value: string | Uint8Array): boolean {
+  return asText(value)?.includes("\ufffd") === false;
 }
 
 /** The bytes as a string if they are valid UTF-8. */
