@@ -89,6 +89,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail.ts"),
   },
   {
+    name: "qmail-clean",
+    section: 8,
+    summary: "clean up the queue directory",
+    load: () => import("./programs/qmail-clean.ts"),
+  },
+  {
     name: "qmail-getpw",
     section: 8,
     summary: "give addresses to users",
@@ -131,6 +137,18 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-pw2u.ts"),
   },
   {
+    name: "qmail-qread",
+    section: 8,
+    summary: "list outgoing messages and recipients",
+    load: () => import("./programs/qmail-qread.ts"),
+  },
+  {
+    name: "qmail-qstat",
+    section: 8,
+    summary: "summarize status of mail queue",
+    load: () => import("./programs/qmail-qstat.ts"),
+  },
+  {
     name: "qmail-queue",
     section: 8,
     summary: "queue a mail message for delivery",
@@ -141,6 +159,12 @@ export const programs: readonly Program[] = [
     section: 8,
     summary: "schedule remote deliveries",
     load: () => import("./programs/qmail-rspawn.ts"),
+  },
+  {
+    name: "qmail-showctl",
+    section: 8,
+    summary: "analyze the qmail configuration files",
+    load: () => import("./programs/qmail-showctl.ts"),
   },
   {
     name: "qreceipt",

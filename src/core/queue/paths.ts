@@ -6,7 +6,10 @@ import { readdirSync } from "node:fs";
 import { inHome } from "../sys/home.ts";
 
 /** Directories of the queue that hold a file per message. */
-export type QueueDirectory = "pid" | "mess" | "intd" | "todo" | "info" | "local" | "remote" | "bounce";
+export type QueueDirectory = SplitDirectory | "pid" | "intd" | "todo" | "bounce";
+
+/** Those that are split into folders. */
+export type SplitDirectory = "mess" | "info" | "local" | "remote";
 
 const splitDirectories: ReadonlySet<QueueDirectory> = new Set(["mess", "info", "local", "remote"]);
 

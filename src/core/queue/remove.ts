@@ -1,0 +1,51 @@
+/**
+ * Removing what is finished or dead. Names go in an order whose every prefix is a state of INTERNALS, so that a
+ * power cut between two of them leaves what a restart understands: todo goes after intd (S4 does not need intd), and
+ * mess last of all, because the message's id is the inode number of that file, and ext4 gives it to the next message
+ * at once. Journals keep the order of removals, so that no barrier is needed: what a power cut brings back is
+ * removed again. Where a file system does not (btrfs may make the removal of mess durable first), an orphan in intd
+ * remains, which qmail-queue removes when it meets it.
+ */
+import { readdirSync, statSync, unlinkSync } from "node:fs";
+import { isSystemError } from "../exit.ts";
+import { type QueueDirectory, queuePath, queueRoot } from "./paths.ts";
+
+/** Files in pid older than this belong to no living qmail-queue, which gives up after 24 hours. In seconds. */
+const ossified = 129_600;
+
+/** Removes a message's files from these directories, in this order; stops at the first that can not be removed. */
+export function removeFiles(directories: readonly QueueDirectory[], id: bigint): boolean {
+  return directories.every((directory) => remove(() => queuePath(directory, id)));
+}
+
+/** Removes the files in pid that were not touched for 36 hours. What can not be looked at or removed stays. */
+export function sweepPid(now = Math.floor(Date.now() / 1000)): void {
+  const directory = `${queueRoot()}/pid/`;
+  for (const name of namesIn(directory)) {
+    const path = Buffer.concat([Buffer.from(directory), name]);
+    remove(() => (now < accessTime(path) + ossified ? undefined : path));
+  }
+}
+
+/** True if the file is gone, or was never there. */
+function remove(path: () => string | Buffer | undefined): boolean {
+  try {
+    const found = path();
+    if (found !== undefined) unlinkSync(found);
+    return true;
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    return failure.code === "ENOENT";
+  }
+}
+
+const accessTime = (path: Buffer): number => Math.floor(statSync(path).atimeMs / 1000);
+
+function namesIn(directory: string): Buffer[] {
+  try {
+    return readdirSync(directory, { encoding: "buffer" });
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    return [];
+  }
+}
