@@ -175,8 +175,7 @@ export class Running {
 
   /** Waits for a log line. */
   async logged(pattern: RegExp | string, milliseconds?: number): Promise<void> {
-    const there = () =>
-      typeof pattern === "string" ? this.#log.includes(pattern) : pattern.test(this.#log);
+    const there = () => (typeof pattern === "string" ? this.#log.includes(pattern) : pattern.test(this.#log));
     try {
       await until(`log line ${pattern}`, there, milliseconds);
     } catch (failure) {
