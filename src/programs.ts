@@ -167,6 +167,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-showctl.ts"),
   },
   {
+    name: "qmail-start",
+    section: 8,
+    summary: "turn on mail delivery",
+    load: () => import("./programs/qmail-start.ts"),
+  },
+  {
     name: "qreceipt",
     section: 1,
     summary: "respond to delivery-notice requests",
@@ -177,5 +183,9 @@ export const programs: readonly Program[] = [
     section: 8,
     summary: "run qmail-inject, qmail-smtpd or qmail-qread as sendmail would be",
     load: () => import("./programs/sendmail.ts"),
+    name: "qmail-send",
+    section: 8,
+    summary: "deliver mail messages from the queue",
+    load: () => import("./programs/qmail-send.ts"),
   },
 ];

@@ -1,0 +1,121 @@
+/**
+ * What all parts of the scheduler share, and the outside as they see it. The parts hold no clock, no descriptor and
+ * no path of their own: qmail-send.ts gives them the real outside, the tests a simulated one.
+ */
+import type { BounceAddresses } from "../../core/mail/bounce.ts";
+import type { QueueDirectory } from "../../core/queue/paths.ts";
+import type { Channel } from "./channel.ts";
+import type { Routing } from "./routing.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** A file read record by record; the records end with NUL. */
+export interface Records {
+  /** The next record without its NUL; undefined at the end, where an unfinished record does not count. */
+  next(): string | undefined;
+  close(): void;
+}
+
+/** A file being written. */
+export interface Output {
+  write(text: string): void;
+  close(): void;
+}
+
+/** What stat(2) tells; times in seconds. */
+export interface Status {
+  size: number;
+  accessed: number;
+  modified: number;
+}
+
+/**
+ * The queue's files. A path is relative to the queue (`local/7/30`); texts are strings whose characters are bytes.
+ * Every call throws a SystemError if it fails.
+ */
+export interface QueueDisk {
+  path(directory: QueueDirectory, id: bigint): string;
+  /** In how many folders a directory is split; 0: it is not. */
+  folders(directory: QueueDirectory): number;
+  /** The messages that have a file in a directory (in one folder of a split one), in the directory's order. */
+  list(directory: QueueDirectory, folder?: number): bigint[];
+  /** undefined: there is no such file. */
+  status(path: string): Status | undefined;
+  /** Removes a file that has to be there. */
+  remove(path: string): void;
+  /** Sets both times. */
+  touch(path: string, seconds: number): void;
+  open(path: string): Records;
+  /** A new file; EEXIST if the name is taken. */
+  create(path: string): Output;
+  /** Returns when these new files, names and contents, would survive a power cut. */
+  barrier(paths: readonly string[]): void;
+  /** Writes `D` at an offset of a recipient list. */
+  mark(path: string, offset: number): void;
+  /** Adds to the end of a file that may not be there yet, durably, all or nothing. */
+  append(path: string, text: string): void;
+}
+
+/** The way to a spawner. */
+export interface SpawnerPort {
+  /** False while part of an earlier command still waits to be written. */
+  ready(): boolean;
+  send(command: Buffer): void;
+}
+
+/** A bounce on its way into the queue. */
+export interface Notice {
+  sender: string;
+  recipient: string;
+  /** Header and words in front of the failures. */
+  head: string;
+  /** What stands between the failures and the message. */
+  middle: string;
+  /** Paths of the bounce file and of the message. */
+  failures: string;
+  message: string;
+}
+
+/** What became of a bounce. */
+export type Injection = { result: "queued"; pid: number } | { result: "unstarted" | "refused" };
+
+/** The outside. */
+export interface Outside {
+  disk: QueueDisk;
+  /** Writes to the log; whole lines or parts of one. */
+  log: (text: string) => void;
+  spawners: readonly [SpawnerPort, SpawnerPort];
+  /** Sends a request (`todo/30`) to qmail-clean; its answer comes to Manager.cleanerAnswered. */
+  askCleaner: (request: string) => void;
+  /** Queues a bounce; `done` is called with the outcome and the time when that is over. */
+  inject: (notice: Notice, done: (injection: Injection, now: number) => void) => void;
+}
+
+/** What the control files say, but for routing. */
+export interface Settings {
+  /** Seconds after which a deferral is a failure. */
+  lifetime: number;
+  /** How many deliveries may be under way, per channel. */
+  concurrency: readonly [number, number];
+  bounces: BounceAddresses;
+}
+
+/** Shared by the parts. `now` is the time of the event being handled, in seconds. */
+export interface Context extends Outside {
+  readonly settings: Settings;
+  readonly schedule: Schedule;
+  routing: Routing;
+  now: number;
+  /** After TERM, or after a partner died: nothing new is started. */
+  exiting: boolean;
+}
+
+/** Seconds until something that failed is tried again. */
+export const patience = 123;
+
+/** Seconds until something that must not fail is tried again. */
+export const helpPause = 10;
+
+/** The path of a message's recipients on a channel. */
+export function recipientsPath(disk: QueueDisk, channel: Channel, id: bigint): string {
+  return disk.path(channel === 0 ? "local" : "remote", id);
+}

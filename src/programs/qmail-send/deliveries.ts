@@ -1,0 +1,201 @@
+/**
+ * Deliveries under way. Each has a slot on its channel, whose number the spawner hears and repeats in its report,
+ * and a number of its own in the log.
+ */
+import { isSystemError } from "../../core/exit.ts";
+import { failureParagraph } from "../../core/mail/bounce.ts";
+import { type Channel, channels, channelTable } from "./channel.ts";
+import { type Context, helpPause, recipientsPath } from "./context.ts";
+import type { Job, Jobs } from "./jobs.ts";
+import { logSafe } from "./log.ts";
+import { senderFor } from "./routing.ts";
+
+/** A recipient being tried. `offset` is the place of its record in the recipient list. */
+interface Delivery {
+  number: number;
+  job: Job;
+  offset: number;
+  recipient: string;
+}
+
+/** A failure that could not be written down yet. Its delivery keeps its slot, and qmail-send does not end. */
+interface Unrecorded {
+  channel: Channel;
+  slot: number;
+  delivery: Delivery;
+  paragraph: string;
+  again: number;
+}
+
+/** Bytes of a report that are kept, slot number included: a spawner is trusted to be short, but not with our memory. */
+const reportLimit = 10000;
+
+const tooOld = "I'm not going to try again; this message has been in the queue too long.\n";
+
+/** Collects the bytes of one spawner to reports: slot number, letter and text, NUL. */
+class ReportReader {
+  readonly #bytes = Buffer.alloc(reportLimit);
+  #length = 0;
+
+  /** Adds a byte; the report without its NUL, when it is complete. The first byte may be NUL: it is a slot. */
+  add(byte: number): { slot: number; text: string } | undefined {
+    if (byte === 0 && this.#length > 0) {
+      const text = this.#bytes.toString("latin1", 1, this.#length);
+      this.#length = 0;
+      return { slot: this.#bytes[0] ?? 0, text };
+    }
+    if (this.#length < reportLimit) this.#bytes[this.#length++] = byte;
+    return undefined;
+  }
+}
+
+/** The slots of both channels. */
+export class Deliveries {
+  readonly #context: Context;
+  readonly #jobs: Jobs;
+  readonly #slots: readonly (Delivery | undefined)[][];
+  readonly #used: [number, number] = [0, 0];
+  readonly #alive: [boolean, boolean] = [true, true];
+  readonly #reports = channels.map(() => new ReportReader());
+  #unrecorded: Unrecorded[] = [];
+  #nextNumber = 1;
+
+  constructor(context: Context, jobs: Jobs) {
+    this.#context = context;
+    this.#jobs = jobs;
+    this.#slots = context.settings.concurrency.map((limit) => new Array(limit).fill(undefined));
+  }
+
+  /** Whether a delivery can be started now. */
+  available(channel: Channel): boolean {
+    return (
+      this.#alive[channel] &&
+      this.#used[channel] < this.#context.settings.concurrency[channel] &&
+      this.#context.spawners[channel].ready()
+    );
+  }
+
+  /** Whether nothing is under way that a report could still come for. */
+  idle(): boolean {
+    return channels.every((channel) => !this.#alive[channel] || this.#used[channel] === 0);
+  }
+
+  /** Starts one; only where available(). */
+  start(job: Job, offset: number, recipient: string): void {
+    const { log, spawners, disk } = this.#context;
+    const { channel, id, sender } = job;
+    const slots = this.#slots[channel] ?? [];
+    const slot = slots.indexOf(undefined);
+    const number = this.#nextNumber++;
+    slots[slot] = { number, job, offset, recipient };
+    this.#used[channel]++;
+    job.open++;
+    job.holders++;
+    const path = disk.path("mess", id).slice("mess/".length);
+    const words = `${path}\0${senderFor(sender, recipient)}\0${recipient}\0`;
+    spawners[channel].send(Buffer.concat([Buffer.of(slot), Buffer.from(words, "latin1")]));
+    log(`starting delivery ${number}: msg ${id} to ${channelTable[channel].name} ${logSafe(recipient)}\n`);
+    this.logStatus();
+  }
+
+  logStatus(): void {
+    const counts = channels.map(
+      (channel) =>
+        ` ${channelTable[channel].name} ${this.#used[channel]}/${this.#context.settings.concurrency[channel]}`,
+    );
+    this.#context.log(`status:${counts.join("")}${this.#context.exiting ? " exitasap" : ""}\n`);
+  }
+
+  /** Bytes from a spawner. */
+  receive(channel: Channel, bytes: Uint8Array): void {
+    for (const byte of bytes) {
+      const report = this.#reports[channel]?.add(byte);
+      if (report !== undefined) this.#conclude(channel, report.slot, report.text);
+    }
+  }
+
+  /** A spawner's pipe ended. What it had under way will be tried again after the next start. */
+  lose(channel: Channel): void {
+    if (!this.#alive[channel]) return;
+    this.#alive[channel] = false;
+    this.#context.log("alert: oh no! lost spawn connection! dying...\n");
+    this.#context.exiting = true;
+  }
+
+  #conclude(channel: Channel, slot: number, report: string): void {
+    const { log } = this.#context;
+    const delivery = this.#slots[channel]?.[slot];
+    if (delivery === undefined || this.#unrecorded.some((late) => late.delivery === delivery)) {
+      log("warning: internal error: delivery report out of range\n");
+      return;
+    }
+    const gaveUp = report.startsWith("Z") && delivery.job.dying;
+    const letter = gaveUp ? "D" : report.charAt(0);
+    const text = gaveUp ? report.slice(1) + tooOld : report.slice(1);
+    if (letter === "K") {
+      log(`delivery ${delivery.number}: success: ${logSafe(text)}\n`);
+      this.#mark(delivery);
+    } else if (letter === "D") {
+      log(`delivery ${delivery.number}: failure: ${logSafe(text)}\n`);
+      const paragraph = failureParagraph(this.#context.routing.withoutPrepend(delivery.recipient), text);
+      this.#recordFailure({ channel, slot, delivery, paragraph, again: 0 });
+      return;
+    } else if (letter === "Z") {
+      log(`delivery ${delivery.number}: deferral: ${logSafe(text)}\n`);
+    } else {
+      log(`delivery ${delivery.number}: report mangled, will defer\n`);
+    }
+    this.#free(channel, slot, delivery);
+  }
+
+  /** The recipient is done. If this cannot be written down it will get the message again, which is not a loss. */
+  #mark({ job, offset }: Delivery): void {
+    const { disk, log } = this.#context;
+    const path = recipientsPath(disk, job.channel, job.id);
+    try {
+      disk.mark(path, offset);
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      log(`warning: trouble marking ${path}; message will be delivered twice!\n`);
+    }
+    job.open--;
+  }
+
+  #free(channel: Channel, slot: number, delivery: Delivery): void {
+    this.#jobs.release(delivery.job);
+    const slots = this.#slots[channel];
+    if (slots !== undefined) (slots as (Delivery | undefined)[])[slot] = undefined;
+    this.#used[channel]--;
+    this.logStatus();
+  }
+
+  /** Writes the failure down before the recipient is marked, else the sender would never hear of it. */
+  #recordFailure(failed: Unrecorded): void {
+    const { disk, log, now } = this.#context;
+    const { channel, slot, delivery, paragraph } = failed;
+    try {
+      disk.append(disk.path("bounce", delivery.job.id), paragraph);
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      log("alert: unable to append to bounce message; HELP! sleeping...\n");
+      this.#unrecorded.push({ ...failed, again: now + helpPause });
+      return;
+    }
+    this.#mark(delivery);
+    this.#free(channel, slot, delivery);
+  }
+
+  /** Tries again to write down the failures whose time has come. */
+  step(): boolean {
+    const { now } = this.#context;
+    const due = this.#unrecorded.filter(({ again }) => again <= now);
+    if (due.length === 0) return false;
+    this.#unrecorded = this.#unrecorded.filter(({ again }) => again > now);
+    for (const failed of due) this.#recordFailure(failed);
+    return true;
+  }
+
+  wakeAt(): number {
+    return Math.min(Number.POSITIVE_INFINITY, ...this.#unrecorded.map(({ again }) => again));
+  }
+}

@@ -1,0 +1,150 @@
+/** The queue on the real disk. The current directory is the queue. */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
+import { filesBarrier } from "../../core/queue/barrier.ts";
+import { type QueueDirectory, queueSplit, relativePath } from "../../core/queue/paths.ts";
+import { syncDirectory } from "../../core/sys/durable.ts";
+import { writeAll } from "../../core/sys/fd.ts";
+import type { Output, QueueDisk, Records, Status } from "./context.ts";
+
+const { O_RDONLY, O_WRONLY, O_NONBLOCK, O_CREAT, O_EXCL, O_APPEND } = constants;
+const bufferSize = 8192;
+const largestId = 2n ** 64n - 1n;
+const split: ReadonlySet<QueueDirectory> = new Set(["mess", "info", "local", "remote"]);
+
+/** A file's records, read piece by piece. */
+class FileRecords implements Records {
+  readonly #fd: number;
+  readonly #buffer = Buffer.allocUnsafe(bufferSize);
+  #start = 0;
+  #end = 0;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  next(): string | undefined {
+    let begun = "";
+    for (;;) {
+      const unread = this.#buffer.subarray(this.#start, this.#end);
+      const nul = unread.indexOf(0);
+      const piece = unread.toString("latin1", 0, nul < 0 ? unread.length : nul);
+      if (nul >= 0) {
+        this.#start += nul + 1;
+        return begun + piece;
+      }
+      begun += piece;
+      this.#start = 0;
+      this.#end = readSync(this.#fd, this.#buffer, 0, bufferSize, null);
+      if (this.#end === 0) return undefined;
+    }
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** A new file, written in pieces. */
+class FileOutput implements Output {
+  readonly #fd: number;
+  #pieces: string[] = [];
+  #size = 0;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  write(text: string): void {
+    this.#pieces.push(text);
+    this.#size += text.length;
+    if (this.#size >= bufferSize) this.#flush();
+  }
+
+  close(): void {
+    try {
+      this.#flush();
+    } finally {
+      closeSync(this.#fd);
+    }
+  }
+
+  #flush(): void {
+    const bytes = Buffer.from(this.#pieces.join(""), "latin1");
+    this.#pieces = [];
+    this.#size = 0;
+    writeAll(this.#fd, bytes);
+  }
+}
+
+/** A message number as qmail-queue writes it. Anything else in a queue directory is not ours. */
+function idOf(name: string): bigint[] {
+  if (!/^[1-9]\d{0,19}$/.test(name)) return [];
+  const id = BigInt(name);
+  return id > largestId ? [] : [id];
+}
+
+function append(path: string, text: string): void {
+  const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o644);
+  try {
+    const { size } = fstatSync(fd);
+    try {
+      writeAll(fd, Buffer.from(text, "latin1"));
+      fsyncSync(fd);
+    } catch (failure) {
+      ftruncateSync(fd, size);
+      throw failure;
+    }
+    if (size === 0) syncDirectory("bounce");
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function mark(path: string, offset: number): void {
+  const fd = openSync(path, O_WRONLY | O_NONBLOCK);
+  try {
+    writeSync(fd, "D", offset, "latin1");
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function status(path: string): Status | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return (
+    stat && {
+      size: stat.size,
+      accessed: Math.floor(stat.atimeMs / 1000),
+      modified: Math.floor(stat.mtimeMs / 1000),
+    }
+  );
+}
+
+/** The files below the current directory. */
+export const realDisk: QueueDisk = {
+  path: relativePath,
+  folders: (directory) => (split.has(directory) ? queueSplit() : 0),
+  list: (directory, folder) =>
+    readdirSync(folder === undefined ? directory : `${directory}/${folder}`).flatMap(idOf),
+  status,
+  remove: unlinkSync,
+  touch: (path, seconds) => utimesSync(path, seconds, seconds),
+  open: (path) => new FileRecords(openSync(path, O_RDONLY | O_NONBLOCK)),
+  create: (path) => new FileOutput(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, 0o644)),
+  barrier: (paths) => filesBarrier(paths, "."),
+  mark,
+  append,
+};

@@ -1,0 +1,149 @@
+/**
+ * The queue manager without its outside: events in, the outside's calls out, the clock passed in with every event.
+ * Between events, work() does what can be done without waiting, and wakeAt() says until when to wait.
+ */
+import { isSystemError } from "../../core/exit.ts";
+import type { Channel } from "./channel.ts";
+import { Cleaner } from "./cleaner.ts";
+import { Cleanup } from "./cleanup.ts";
+import type { Context, Outside, Settings } from "./context.ts";
+import { Deliveries } from "./deliveries.ts";
+import { Finisher } from "./finish.ts";
+import { Jobs } from "./jobs.ts";
+import { Passes } from "./passes.ts";
+import type { Routing } from "./routing.ts";
+import { enroll, enrollFailed, recordSchedule, Schedule } from "./schedule.ts";
+import { Todo } from "./todo.ts";
+
+/** Rounds of work() between two looks at what arrived. */
+const roundLimit = 64;
+
+/** One qmail-send. */
+export class Manager {
+  readonly #context: Context;
+  readonly #deliveries: Deliveries;
+  readonly #passes: Passes;
+  readonly #cleaner: Cleaner;
+  readonly #finisher: Finisher;
+  readonly #todo: Todo;
+  readonly #cleanup: Cleanup;
+  #enrolledFolders = 0;
+
+  constructor(outside: Outside, settings: Settings, routing: Routing, now: number) {
+    const context: Context = { ...outside, settings, routing, now, schedule: new Schedule(), exiting: false };
+    const jobs = new Jobs(context);
+    this.#context = context;
+    this.#deliveries = new Deliveries(context, jobs);
+    this.#passes = new Passes(context, jobs, this.#deliveries);
+    this.#cleaner = new Cleaner(context);
+    this.#finisher = new Finisher(context, this.#cleaner);
+    this.#todo = new Todo(context, this.#cleaner, () => this.#passes.step());
+    this.#cleanup = new Cleanup(context, this.#cleaner);
+  }
+
+  /**
+   * Takes the messages that an earlier qmail-send left into the schedule. False: a folder could not be read; call
+   * again in ten seconds.
+   */
+  enroll(now: number): boolean {
+    const { disk, log } = this.#context;
+    this.#context.now = now;
+    for (; this.#enrolledFolders < disk.folders("info"); this.#enrolledFolders++) {
+      let ids: bigint[];
+      try {
+        ids = disk.list("info", this.#enrolledFolders);
+      } catch (failure) {
+        if (!isSystemError(failure)) throw failure;
+        log(`alert: unable to opendir info/${this.#enrolledFolders}, sleeping...\n`);
+        return false;
+      }
+      for (const id of ids) enroll(this.#context, id);
+    }
+    this.#deliveries.logStatus();
+    return true;
+  }
+
+  /** Does what can be done now. True: there is more, but look at what arrived first. */
+  work(now: number): boolean {
+    this.#context.now = now;
+    for (let round = 0; round < roundLimit; round++) if (!this.#step()) return false;
+    return true;
+  }
+
+  /** The order is the one in which lines appear in the log. */
+  #step(): boolean {
+    return [
+      this.#deliveries.step(),
+      this.#todo.step(),
+      this.#passes.step(),
+      enrollFailed(this.#context),
+      this.#finisher.step(),
+      this.#cleanup.step(),
+    ].includes(true);
+  }
+
+  /** When there will be something to do even if nothing happens, in Unix seconds. */
+  wakeAt(): number {
+    return Math.min(
+      this.#deliveries.wakeAt(),
+      this.#todo.wakeAt(),
+      this.#passes.wakeAt(),
+      this.#context.schedule.failed.firstTime,
+      this.#finisher.wakeAt(),
+      this.#cleanup.wakeAt(),
+    );
+  }
+
+  /** Whether it was told to stop and has nothing under way any more. */
+  finished(): boolean {
+    return this.#context.exiting && this.#deliveries.idle() && this.#cleaner.idle() && this.#finisher.idle();
+  }
+
+  /** The last act. */
+  finish(): void {
+    recordSchedule(this.#context);
+    this.#context.log("status: exiting\n");
+  }
+
+  /** Bytes from a spawner. */
+  reported(channel: Channel, bytes: Uint8Array, now: number): void {
+    this.#context.now = now;
+    this.#deliveries.receive(channel, bytes);
+  }
+
+  /** A spawner's pipe ended, or cannot be written to. */
+  spawnerLost(channel: Channel): void {
+    this.#deliveries.lose(channel);
+  }
+
+  /** Bytes from qmail-clean. */
+  cleanerAnswered(bytes: Uint8Array, now: number): void {
+    this.#context.now = now;
+    this.#cleaner.receive(bytes);
+  }
+
+  /** qmail-clean's pipe ended, or cannot be written to. */
+  cleanerLost(): void {
+    this.#cleaner.lose();
+  }
+
+  /** The trigger was pulled: there is something new in todo. */
+  triggered(): void {
+    this.#todo.trigger();
+  }
+
+  /** TERM: stop when what is under way is over. */
+  stop(): void {
+    this.#context.exiting = true;
+  }
+
+  /** ALRM: every message is due. */
+  retryAll(now: number): void {
+    this.#context.schedule.makeAllDue(now);
+  }
+
+  /** HUP: this is where recipients go from now on. */
+  reroute(routing: Routing): void {
+    this.#context.routing = routing;
+  }
+}

@@ -1,0 +1,83 @@
+/**
+ * What is due when. A preprocessed message is in the heap of each channel that has recipients to be tried (but for
+ * those a job has in hand), or among the done; what could not be looked at is among the failed.
+ */
+import { isSystemError } from "../../core/exit.ts";
+import { type Channel, channels } from "./channel.ts";
+import { type Context, patience, type QueueDisk, recipientsPath } from "./context.ts";
+import { DueHeap } from "./heap.ts";
+
+/** The four heaps. */
+export class Schedule {
+  readonly channels: readonly [DueHeap, DueHeap] = [new DueHeap(), new DueHeap()];
+  /** No recipients left: to be ended. */
+  readonly done = new DueHeap();
+  /** To be enrolled again. */
+  readonly failed = new DueHeap();
+
+  /** ALRM: every message is due. */
+  makeAllDue(now: number): void {
+    for (const heap of this.channels) heap.makeAllDue(now);
+  }
+}
+
+/** Takes a message found in `info` at the start into the schedule. */
+export function enroll(context: Context, id: bigint): void {
+  const { disk, schedule, now, log } = context;
+  const look = new Look(disk);
+  try {
+    if (!look.at(disk.path("info", id))) return;
+    // todo still there: a crash came before preprocessing was over, and it will be done again.
+    if (look.at(disk.path("todo", id))) return;
+    const times = channels.map((channel) => look.at(recipientsPath(disk, channel, id))?.modified);
+    for (const channel of channels) {
+      const time = times[channel];
+      if (time !== undefined) schedule.channels[channel].insert(id, time);
+    }
+    if (times.every((time) => time === undefined)) schedule.done.insert(id, now);
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    log(`warning: unable to stat ${look.path}; will try again later\n`);
+    schedule.failed.insert(id, now + patience);
+  }
+}
+
+/** Enrolls one message of the failed, if one is due. */
+export function enrollFailed(context: Context): boolean {
+  const id = context.schedule.failed.takeDue(context.now);
+  if (id === undefined) return false;
+  enroll(context, id);
+  return true;
+}
+
+/** Looks at files and remembers at which one, for the log. */
+export class Look {
+  path = "";
+  readonly #disk: QueueDisk;
+  constructor(disk: QueueDisk) {
+    this.#disk = disk;
+  }
+
+  at(path: string): ReturnType<QueueDisk["status"]> {
+    this.path = path;
+    return this.#disk.status(path);
+  }
+}
+
+/** At the end: the next attempts are written into the times of the recipient lists, for the next start. */
+export function recordSchedule({ disk, schedule, log }: Context): void {
+  for (const channel of channels) {
+    const heap = schedule.channels[channel];
+    for (let due = heap.take(); due !== undefined; due = heap.take()) recordTime(due.id, due.at, channel);
+  }
+
+  function recordTime(id: bigint, at: number, channel: Channel): void {
+    const path = recipientsPath(disk, channel, id);
+    try {
+      disk.touch(path, at);
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      log(`warning: unable to utime ${path}; message will be retried too soon\n`);
+    }
+  }
+}
