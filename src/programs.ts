@@ -161,6 +161,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-rspawn.ts"),
   },
   {
+    name: "qmail-send",
+    section: 8,
+    summary: "deliver mail messages from the queue",
+    load: () => import("./programs/qmail-send.ts"),
+  },
+  {
     name: "qmail-showctl",
     section: 8,
     summary: "analyze the qmail configuration files",
@@ -183,9 +189,5 @@ export const programs: readonly Program[] = [
     section: 8,
     summary: "run qmail-inject, qmail-smtpd or qmail-qread as sendmail would be",
     load: () => import("./programs/sendmail.ts"),
-    name: "qmail-send",
-    section: 8,
-    summary: "deliver mail messages from the queue",
-    load: () => import("./programs/qmail-send.ts"),
   },
 ];

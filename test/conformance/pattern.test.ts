@@ -13,7 +13,7 @@ const rows: readonly (readonly [string, string, number])[] = [
   ["plain text", "plain", 5],
   ["{{PID}}.", "123.", -1],
   ["{{PID}}.", "x.", 0],
-  ["{{PID}}.", "0.", 0],
+  ["{{PID}}.", "0.", -1],
   ["uid {{UID}})", "uid 1008)", -1],
   ["uid {{UID}})", "uid 1009)", 7],
   ["{{T}}/a", "/scratch/a", -1],

@@ -62,7 +62,7 @@ const placeholders: Readonly<Record<string, Placeholder>> = {
   },
   NOW: { shape: /\d{9,10}/y, holds: (text, moment) => during(Number(text), moment) },
   NOW14: { shape: /\d{14}/y, holds: (text, moment) => during(fourteen(text), moment) },
-  PID: { shape: /[1-9]\d*/y },
+  PID: { shape: /\d+/y },
   MSG: { shape: /[1-9]\d*/y },
   NETLEN: { shape: /\d+/y, holds: (text, _moment, rest) => netstringFollows(text, rest) },
   MAILNAME: { shape: /\d{9,10}\.\d+\.[^\s/:,]+/y },

@@ -74,14 +74,21 @@ export class Finisher {
   #bounce(id: bigint): void {
     const { disk, log } = this.#context;
     const info = readInfo(this.#context, id);
-    if (info === undefined) return this.#later(id);
+    if (info === undefined) {
+      this.#later(id);
+      return;
+    }
     const failures = disk.path("bounce", id);
     try {
-      if (disk.status(failures) === undefined) return this.#remove(id);
+      if (disk.status(failures) === undefined) {
+        this.#remove(id);
+        return;
+      }
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       log(`warning: unable to stat ${failures}\n`);
-      return this.#later(id);
+      this.#later(id);
+      return;
     }
     if (info.sender === doubleBounceSender) {
       log(`triple bounce: discarding ${failures}\n`);
@@ -129,7 +136,8 @@ export class Finisher {
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       this.#context.log(`warning: unable to unlink ${failures}\n`);
-      return this.#later(id);
+      this.#later(id);
+      return;
     }
     this.#remove(id);
   }
@@ -144,7 +152,8 @@ export class Finisher {
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       log(`warning: unable to unlink ${info}; will try again later\n`);
-      return this.#later(id);
+      this.#later(id);
+      return;
     }
     this.#cleaner.removeMessage(id);
   }
