@@ -3,7 +3,7 @@ import { Options } from "../core/bytes/options.ts";
 import { deliver, describe, planDelivery } from "../core/delivery/dotqmail-deliver.ts";
 import { enterHome, refuseLoop } from "../core/delivery/dotqmail-home.ts";
 import { headerLines, type Recipient } from "../core/delivery/dotqmail-recipient.ts";
-import { permanent, temporary } from "../core/exit.ts";
+import { isSystemError, permanent, temporary } from "../core/exit.ts";
 import { writeAll } from "../core/sys/fd.ts";
 
 const program = "qmail-local";
@@ -19,9 +19,18 @@ export async function main(args: Buffer[]): Promise<number> {
   const lines = headerLines(recipient, Date.now() / 1000);
   if (only === "deliver") refuseLoop(0, lines.deliveredTo);
   const plan = planDelivery(recipient, lines);
-  if (only === "describe") describe(plan, (line) => writeAll(1, line));
-  else writeAll(1, Buffer.from(await deliver({ ...plan, noPrograms: process.env.QMAILNOPROGRAM })));
+  if (only === "describe") describe(plan, say);
+  else say(Buffer.from(await deliver({ ...plan, noPrograms: process.env.QMAILNOPROGRAM })));
   return 0;
+}
+
+/** Tells what was done. That nobody listens undoes no delivery, so it is no failure. */
+function say(line: Buffer): void {
+  try {
+    writeAll(1, line);
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+  }
 }
 
 /** -n only describes the delivery; -N, or neither, delivers. */

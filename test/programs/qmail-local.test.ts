@@ -222,6 +222,24 @@ test.skipIf(!canUnshare())("a full disk leaves mbox and Maildir as they were (ne
   );
 });
 
+/** Redirections; exit code; how many messages are delivered. */
+const descriptors: readonly (readonly [string, number, number])[] = [
+  ["<message >/dev/full", 0, 1],
+  ["<message >&-", 0, 1],
+  ["<message 2>&-", 0, 1],
+  ["<&-", 111, 0],
+  ["</dev/null", 111, 0],
+  ["<.", 111, 0],
+];
+for (const [redirections, code, delivered] of descriptors) {
+  test(`descriptors ${redirections}`, () => {
+    using home = new Home("./Maildir/\n");
+    const command = `${bin}/qmail-local joe ${home.in("home")} joe '' '' h s@t ./Mailbox ${redirections}`;
+    expect(Bun.spawnSync(["/bin/sh", "-c", command], { cwd: home.path }).exitCode).toBe(code);
+    expect(readdirSync(home.in("home/Maildir/new"))).toHaveLength(delivered);
+  });
+}
+
 test("a mailbox is closed to others", async () => {
   using home = new Home("./Maildir/\n./Mailbox\n");
   await home.deliver();

@@ -1,5 +1,5 @@
 /** The checks before a delivery by .qmail file: the home directory, and that the message does not come round again. */
-import { statSync } from "node:fs";
+import { fstatSync, statSync } from "node:fs";
 import { isSystemError, permanent, temporary } from "../exit.ts";
 import { errorText } from "../sys/errors.ts";
 import { readSome } from "../sys/fd.ts";
@@ -41,8 +41,18 @@ function modeOfHome(): number {
  * @throws Exit 100 for a loop; 111 if the message can not be read or is not in a file
  */
 export function refuseLoop(message: number, deliveredTo: Buffer): void {
+  if (!isSeekable(message)) throw temporary("Unable to rewind message. (#4.3.0)\n");
   if (headerHas(pieces(message), deliveredTo))
     throw permanent("This message is looping: it already has my Delivered-To line. (#5.4.6)\n");
+}
+
+/**
+ * Whether a message can be read from this descriptor more than once. Only a file is one: where descriptor 0 was closed,
+ * the runtime has put /dev/null there, and nothing would be delivered as an empty message.
+ */
+function isSeekable(message: number): boolean {
+  const status = fstatSync(message);
+  return status.isFile() || status.isDirectory();
 }
 
 /** Pieces of the message from its beginning. Each is valid until the next is asked for. */
@@ -61,8 +71,6 @@ function readAt(message: number, buffer: Buffer, position: number): number {
     return readSome(message, buffer, position);
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
-    if (failure.code === "ESPIPE" || failure.code === "EBADF")
-      throw temporary("Unable to rewind message. (#4.3.0)\n");
     throw temporary(`Unable to read message: ${errorText(failure.code)}. (#4.3.0)\n`);
   }
 }
