@@ -53,6 +53,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/forward.ts"),
   },
   {
+    name: "maildir2mbox",
+    section: 1,
+    summary: "move mail from a maildir to an mbox",
+    load: () => import("./programs/maildir2mbox.ts"),
+  },
+  {
     name: "maildirmake",
     section: 1,
     summary: "make a maildir",

@@ -6,18 +6,20 @@ import { errorText } from "../core/sys/errors.ts";
 const program = "maildirmake";
 const usage = `${program}: usage: ${program} name\n`;
 
-export function main([directory]: Buffer[]): number {
-  if (directory === undefined) throw permanent(usage);
-  const name = directory.toString();
-  for (const path of [name, `${name}/tmp`, `${name}/new`, `${name}/cur`]) makeDirectory(path, name);
+export function main([name]: Buffer[]): number {
+  if (name === undefined) throw permanent(usage);
+  process.umask(0o077);
+  for (const part of ["", "/tmp", "/new", "/cur"]) makeDirectory(Buffer.concat([name, Buffer.from(part)]));
   return 0;
 }
 
-function makeDirectory(path: string, name: string): void {
+function makeDirectory(path: Buffer): void {
   try {
-    mkdirSync(path, 0o700);
+    // The runtime does not take an empty name as bytes.
+    mkdirSync(path.length === 0 ? "" : path, 0o700);
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
-    throw temporary(`${program}: fatal: unable to mkdir ${name}: ${errorText(failure.errno)}\n`);
+    const why = errorText(failure.code);
+    throw temporary(`${program}: fatal: unable to mkdir ${path.toString("latin1")}: ${why}\n`);
   }
 }

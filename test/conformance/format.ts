@@ -120,7 +120,7 @@ export interface Case {
   kind?: "run" | "send";
   argv?: Bytes[];
   argv0?: string;
-  env: Record<string, Bytes>;
+  env: Record<string, Bytes | null>;
   control?: Record<string, FileSpecification | null>;
   control_base?: boolean;
   files?: Record<string, FileSpecification>;

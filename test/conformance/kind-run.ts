@@ -53,7 +53,8 @@ export function environmentOf(
   };
   if (test.qq !== undefined) environment.QMAILQUEUE = makeCapture(world.scratch, test.qq);
   if (!world.switches) environment.QMAILHOME = world.qmail;
-  for (const [name, value] of Object.entries(test.env)) environment[name] = world.fill(bytesOf(value), words);
+  for (const [name, value] of Object.entries(test.env))
+    if (value !== null) environment[name] = world.fill(bytesOf(value), words);
   return environment;
 }
 

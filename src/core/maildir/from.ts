@@ -7,11 +7,16 @@ const arrow = 62;
 const separator = bytes("From ");
 const oneArrow = bytes(">");
 
-/** `From sender date\n`; blanks, tabs and line feeds of the sender become dashes, no sender is MAILER-DAEMON. */
+/** `From name date\n`, the line before every message; blanks, tabs and line feeds of the name become dashes. */
+export function separatorLine(name: Uint8Array, unixSeconds: number): Buffer {
+  const word = Buffer.from(name);
+  for (const [index, byte] of word.entries()) if (byte === 32 || byte === 9 || byte === 10) word[index] = 45;
+  return Buffer.concat([separator, word, bytes(` ${mboxDate(unixSeconds)}`)]);
+}
+
+/** The line before a message from an envelope sender; no sender is MAILER-DAEMON. */
 export function fromLine(sender: Uint8Array, unixSeconds: number): Buffer {
-  const name = sender.length === 0 ? bytes("MAILER-DAEMON") : Buffer.from(sender);
-  for (const [index, byte] of name.entries()) if (byte === 32 || byte === 9 || byte === 10) name[index] = 45;
-  return Buffer.concat([separator, name, bytes(` ${mboxDate(unixSeconds)}`)]);
+  return separatorLine(sender.length === 0 ? bytes("MAILER-DAEMON") : sender, unixSeconds);
 }
 
 /**

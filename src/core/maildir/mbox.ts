@@ -3,7 +3,7 @@
  * was delivered. What was written of a message that could not be written whole is taken off again. The format is not
  * crash-proof: a power cut while a message is appended may leave a part of it, which only a Maildir avoids.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync } from "node:fs";
 import { isSystemError, type SystemError } from "../exit.ts";
 import { pause } from "../sys/clock.ts";
 import { syncDirectory, syncFile } from "../sys/durable.ts";
@@ -36,17 +36,15 @@ const chunk = 65536;
  */
 export function appendToMbox(path: string | Uint8Array, header: Uint8Array, message: number): void {
   const name = Buffer.from(path);
-  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
-  const fd = during("open", () => openSync(name, flags, 0o600));
+  const { fd, locked } = openLocked(name, lockSeconds);
   try {
-    const locked = lock(fd);
     const size = during("write", () => fstatSync(fd).size);
     try {
       append(fd, header, message);
       during("write", () => {
         syncFile(fd);
         // An empty file may be a new one, whose name is not durable yet.
-        if (size === 0) syncDirectory(parent(name));
+        if (size === 0) syncDirectory(directoryOf(name));
       });
     } catch (failure) {
       if (locked) restore(fd, size);
@@ -57,9 +55,29 @@ export function appendToMbox(path: string | Uint8Array, header: Uint8Array, mess
   }
 }
 
-/** Waits for the lock. False: this file can not be locked, and is written all the same, as ever. */
-function lock(fd: number): boolean {
-  for (const deadline = Date.now() + lockSeconds * 1000; ; pause(lockPause)) {
+/**
+ * Opens an mbox for appending, creates it if need be, and waits for its lock. Who waited may have got the lock of a
+ * file that has been replaced meanwhile: then the new one is opened.
+ * @returns `locked` is false if this file can not be locked (ENOLCK): as ever, it is written all the same
+ * @throws MboxFailure
+ */
+export function openLocked(path: Buffer, seconds: number): { fd: number; locked: boolean } {
+  const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
+  for (const deadline = Date.now() + seconds * 1000; ; ) {
+    const fd = during("open", () => openSync(path, flags, 0o600));
+    try {
+      const locked = lock(fd, deadline);
+      if (!locked || during("open", () => isStill(path, fd))) return { fd, locked };
+    } catch (failure) {
+      closeSync(fd);
+      throw failure;
+    }
+    closeSync(fd);
+  }
+}
+
+function lock(fd: number, deadline: number): boolean {
+  for (; ; pause(lockPause)) {
     try {
       if (tryLockExclusive(fd)) return true;
     } catch (failure) {
@@ -68,6 +86,13 @@ function lock(fd: number): boolean {
     }
     if (Date.now() > deadline) throw new MboxFailure("lock");
   }
+}
+
+/** Whether the path leads to the open file. */
+function isStill(path: Buffer, fd: number): boolean {
+  const open = fstatSync(fd, { bigint: true });
+  const named = statSync(path, { bigint: true, throwIfNoEntry: false });
+  return named?.ino === open.ino && named.dev === open.dev;
 }
 
 function append(fd: number, header: Uint8Array, message: number): void {
@@ -97,7 +122,8 @@ function restore(fd: number, size: number): void {
   }
 }
 
-function parent(path: Buffer): Buffer {
+/** The directory a file is in. */
+export function directoryOf(path: Buffer): Buffer {
   const slash = path.lastIndexOf(47);
   return slash < 0 ? Buffer.from(".") : path.subarray(0, Math.max(slash, 1));
 }
