@@ -7,6 +7,7 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -14,6 +15,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { lockExclusive } from "../src/core/sys/lock.ts";
 import { programs } from "../src/programs.ts";
 
 const root = resolve(import.meta.dir, "..");
@@ -29,7 +31,13 @@ function newest(path: string): number {
 
 const stamp = join(out, ".built");
 const sources = ["src", "man", "scripts/build.ts", "package-lock.json"].map((name) => join(root, name));
-if (existsSync(stamp) && Math.max(...sources.map(newest)) < statSync(stamp).mtimeMs) process.exit(0);
+const isBuilt = () => existsSync(stamp) && Math.max(...sources.map(newest)) < statSync(stamp).mtimeMs;
+if (isBuilt()) process.exit(0);
+
+// Two builds at once: the second waits, and finds the work done.
+mkdirSync(dirname(out), { recursive: true });
+lockExclusive(openSync(`${out}.lock.tmp`, "a"));
+if (isBuilt()) process.exit(0);
 
 const fresh = `${out}.tmp`;
 rmSync(fresh, { recursive: true, force: true });
@@ -59,6 +67,10 @@ for (const page of readdirSync(join(root, "man"))) {
   copyFileSync(join(root, "man", page), target);
 }
 writeFileSync(join(fresh, ".built"), "");
-rmSync(out, { recursive: true, force: true });
+// A mail system may be running from there: its programs are missing for no longer than between two renames.
+const old = `${out}.old.tmp`;
+rmSync(old, { recursive: true, force: true });
+if (existsSync(out)) renameSync(out, old);
 renameSync(fresh, out);
+rmSync(old, { recursive: true, force: true });
 console.error(`build: ${programs.length} programs in ${join(out, "bin")}`);
