@@ -229,23 +229,35 @@ describe("qmail init refuses", () => {
   });
 
   const rows: readonly (readonly [about: string, args: string[], says: string])[] = [
-    ["a wrong host name", ["init", "--home", "/tmp/x", "--host", "a..b"], `"a..b" is not a host name`],
+    [
+      "a wrong host name",
+      ["init", "--home", join(scratch, "none"), "--host", "a..b"],
+      `"a..b" is not a host name`,
+    ],
     [
       "an address as host",
-      ["init", "--home", "/tmp/x", "--host", "10.0.0.1"],
+      ["init", "--home", join(scratch, "none"), "--host", "10.0.0.1"],
       `"10.0.0.1" is not a host name`,
     ],
     ["a colon in the path", ["init", "--home", "/tmp/a:b"], "users/assign can not hold it"],
     ["the root directory", ["init", "--home", "/"], "the root directory can not be a qmail home"],
     ["a file", ["init", "--home", "/etc/passwd"], "/etc/passwd is not a directory"],
-    ["an unknown user", ["init", "--home", "/tmp/x", "--user", "no.such.user"], 'no user "no.such.user"'],
+    [
+      "an unknown user",
+      ["init", "--home", join(scratch, "none"), "--user", "no.such.user"],
+      'no user "no.such.user"',
+    ],
     ["no home", ["init"], "which home? give --home DIR, or set QMAILHOME"],
     ["a home that is not there", ["user", "list", "--home", join(scratch, "none")], "is no qmail home yet"],
     ["an unknown command", ["frobnicate"], "unknown command 'frobnicate'"],
-    ["an unknown option", ["init", "--hom", "/tmp/x"], "unknown option '--hom'"],
-    ["nobody to add", ["user", "add", "--home", "/tmp/x"], "missing required argument 'name'"],
-    ["a name with a slash", ["user", "add", "--home", "/tmp/x", "a/b"], '"a/b" can not be a mail user'],
-    ["the alias user", ["user", "add", "--home", "/tmp/x", "alias"], "choose another name"],
+    ["an unknown option", ["init", "--hom", join(scratch, "none")], "unknown option '--hom'"],
+    ["nobody to add", ["user", "add", "--home", join(scratch, "none")], "missing required argument 'name'"],
+    [
+      "a name with a slash",
+      ["user", "add", "--home", join(scratch, "none"), "a/b"],
+      '"a/b" can not be a mail user',
+    ],
+    ["the alias user", ["user", "add", "--home", join(scratch, "none"), "alias"], "choose another name"],
   ];
   for (const [about, args, says] of rows)
     test(about, async () => {

@@ -1,10 +1,10 @@
 /** Putting every part of a private home in its place; what is there stays as it is. */
-import { closeSync, openSync, readdirSync } from "node:fs";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { programs } from "../../programs.ts";
 import { makeEntry, queueLayout } from "../queue/layout.ts";
 import { defaultSplit } from "../queue/paths.ts";
-import { syncFileSystem } from "../sys/libc.ts";
+import { syncDirectory } from "../sys/durable.ts";
 import { homeIn, type Place } from "./assignments.ts";
 import { executables } from "./executables.ts";
 import { controlFiles } from "./host.ts";
@@ -37,7 +37,7 @@ export async function mend(place: Place, host: string, account: string | undefin
   const owner = await mendUsers(place, account, note);
   placeFiles(home, "alias", aliasFiles(owner), note);
   mendStartScript(home, before, note);
-  settle(home);
+  settle(home, made);
   return { owner, made };
 }
 
@@ -101,14 +101,9 @@ exec env - QMAILHOME="$home" PATH="$home/bin:/usr/local/bin:/usr/bin:/bin" \\
 `;
 }
 
-/** Makes all that was done durable. */
-function settle(home: string): void {
-  attempt(`sync ${home}`, () => {
-    const fd = openSync(home, "r");
-    try {
-      syncFileSystem(fd);
-    } finally {
-      closeSync(fd);
-    }
-  });
+/** Makes the names of all that was made durable; the files' contents are so already. */
+function settle(home: string, made: readonly string[]): void {
+  const directories = new Set(made.map((path) => dirname(join(home, path))));
+  for (const path of directories.size > 0 ? [...directories, dirname(home)] : [])
+    attempt(`sync ${path}`, () => syncDirectory(path));
 }
