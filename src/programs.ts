@@ -196,4 +196,10 @@ export const programs: readonly Program[] = [
     summary: "run qmail-inject, qmail-smtpd or qmail-qread as sendmail would be",
     load: () => import("./programs/sendmail.ts"),
   },
+  {
+    name: "splogger",
+    section: 8,
+    summary: "make entries in syslog",
+    load: () => import("./programs/splogger.ts"),
+  },
 ];
