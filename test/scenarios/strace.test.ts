@@ -1,0 +1,83 @@
+/** What must be on the disk before what: the order of system calls, as strace sees it. */
+import { expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { PrivateHome } from "../helpers/home.ts";
+
+const calls = "fsync,fdatasync,syncfs,link,linkat,rename,renameat,renameat2,write,writev,pwrite64,exit_group";
+const missing = Bun.which("strace") === null;
+
+/** Runs a program of the home under strace; its successful calls, in order. */
+function trace(home: PrivateHome, command: string[], input: string, envelope?: string): string[] {
+  const file = (name: string, content: string) => {
+    const path = join(home.path, name);
+    writeFileSync(path, content);
+    return path;
+  };
+  const out = join(home.path, "trace");
+  const redirected = `exec "$@" <${file("input", input)}${envelope === undefined ? "" : ` 1<${file("envelope", envelope)}`}`;
+  const strace = ["strace", "-f", "-y", "-qq", "-e", `trace=${calls}`, "-e", "status=successful", "-o", out];
+  const result = Bun.spawnSync([...strace, "/bin/sh", "-c", redirected, "sh", ...command], {
+    env: home.environment,
+    cwd: home.path,
+  });
+  expect(result.stderr.toString()).toBe("");
+  expect(result.exitCode).toBe(0);
+  return readFileSync(out, "latin1")
+    .split("\n")
+    .map((line) => line.replace(/^\d+ +/, ""));
+}
+
+/** The place of the last call of that shape; a failure if there is none. */
+function last(events: readonly string[], shape: RegExp): number {
+  const index = events.findLastIndex((event) => shape.test(event));
+  if (index < 0) throw new Error(`no call like ${shape}:\n${events.join("\n")}`);
+  return index;
+}
+
+/** The shapes must be met in this order. */
+function inOrder(events: readonly string[], ...shapes: RegExp[]): void {
+  const places = shapes.map((shape) => last(events, shape));
+  expect(places).toEqual([...places].sort((a, b) => a - b));
+}
+
+test.skipIf(missing)(
+  "qmail-queue: message, envelope and name, then todo, then its name (needs strace)",
+  async () => {
+    const home = new PrivateHome();
+    try {
+      const events = trace(home, [home.program("qmail-queue")], "Subject: x\n\nbody\n", "Fa@b\0Tc@d\0\0");
+      const synced = "f(?:data)?sync";
+      const todo = /^link\(.*\/intd\/\d+".*\/todo\/\d+"/;
+      // The message's file was opened under its first name, in pid.
+      inOrder(
+        events,
+        /^write\(\d+<[^>]*\/(pid|mess)\//,
+        new RegExp(`^${synced}\\(\\d+<[^>]*/(pid|mess)/[^>]*\\d>`),
+        todo,
+      );
+      inOrder(events, /^write\(\d+<[^>]*\/intd\//, new RegExp(`^${synced}\\(\\d+<[^>]*/intd/\\d+>`), todo);
+      inOrder(events, /^link\(.*\/mess\/\d+\/\d+"/, new RegExp(`^${synced}\\(\\d+<[^>]*/mess/\\d+>`), todo);
+      inOrder(events, todo, new RegExp(`^${synced}\\(\\d+<[^>]*/todo>`), /^exit_group\(0\)/);
+    } finally {
+      await home.remove();
+    }
+  },
+);
+
+test.skipIf(missing)(
+  "qmail-local: the file, then its name in new, then that name (needs strace)",
+  async () => {
+    const home = new PrivateHome();
+    try {
+      const user = join(home.path, "mail", home.user);
+      const words = ["--", home.user, user, home.user, "", "", "test.example", "a@b", "./Maildir/"];
+      const events = trace(home, [home.program("qmail-local"), ...words], "Subject: x\n\nbody\n");
+      const name = /^(link|rename).*tmp\/.*new\//;
+      inOrder(events, /^write\(\d+<[^>]*\/tmp\//, /^f(data)?sync\(\d+<[^>]*\/tmp\/[^>]+>/, name);
+      inOrder(events, name, /^f(data)?sync\(\d+<[^>]*\/new>/, /^exit_group\(0\)/);
+    } finally {
+      await home.remove();
+    }
+  },
+);
