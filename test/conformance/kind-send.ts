@@ -5,7 +5,9 @@
 import {
   closeSync,
   constants,
+  existsSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   unlinkSync,
@@ -73,7 +75,6 @@ class Manager {
   readonly #unread: Record<string, string> = { local: "", remote: "", clean: "" };
   readonly #pending: Command[] = [];
   readonly #uses: number[];
-  #lastEvent = Date.now();
 
   constructor(test: Case, world: World, words: Record<string, string>) {
     this.#test = test;
@@ -111,11 +112,16 @@ class Manager {
   /** Waits until nothing has happened for a while. */
   async pause(): Promise<void> {
     const start = Date.now();
-    this.#lastEvent = start;
-    while (Date.now() - this.#lastEvent < quiet && Date.now() - start < longest) {
+    let lastEvent = start;
+    let used = this.#processorTime();
+    while (Date.now() - start < longest && this.#child.exit() === undefined) {
       await Bun.sleep(poll);
-      if (this.#collect() || this.#busy()) this.#lastEvent = Date.now();
-      if (this.#child.exit() !== undefined) break;
+      if (this.#collect()) lastEvent = Date.now();
+      if (Date.now() - lastEvent < quiet) continue;
+      const before = used;
+      used = this.#processorTime();
+      if (used === before && !this.#busy()) break;
+      lastEvent = Date.now();
     }
     this.#collect();
   }
@@ -251,19 +257,33 @@ class Manager {
     this.#open.delete(name);
   }
 
-  /** Whether qmail-send is at work, so that a slow machine is not taken for silence: it runs, or a child of it does. */
+  /** Ticks of the processor that qmail-send has used, so that a slow machine is not taken for silence. */
+  #processorTime(): number {
+    const [user = 0, system = 0] = fieldsOf(this.#proc("stat")).slice(11, 13).map(Number);
+    return user + system;
+  }
+
+  /** Whether a thread of qmail-send is at work or waits for the disk, or a child of it is alive. */
   #busy(): boolean {
     const { pid } = this.#child;
+    const threads = existsSync(`/proc/${pid}/task`) ? readdirSync(`/proc/${pid}/task`) : [];
+    const states = threads.map((thread) => fieldsOf(this.#proc(`task/${thread}/stat`))[0] ?? "X");
+    return states.some((state) => "RD".includes(state)) || this.#proc(`task/${pid}/children`).trim() !== "";
+  }
+
+  /** A file that the system shows of the process; empty once it is gone. */
+  #proc(name: string): string {
     try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1");
-      return !/\) [SZX] /.test(stat) || children.trim() !== "";
+      return readFileSync(`/proc/${this.#child.pid}/${name}`, "latin1");
     } catch (failure) {
-      if (isSystemError(failure)) return false;
+      if (isSystemError(failure)) return "";
       throw failure;
     }
   }
 }
+
+/** The fields of a stat file behind the name, which is in parentheses: the state is the first. */
+const fieldsOf = (stat: string): string[] => stat.slice(stat.lastIndexOf(")") + 2).split(" ");
 
 /** Whether the name of a message has the form N%23/N. */
 function isSplitName(name: string): boolean {
