@@ -12,19 +12,17 @@
 import { closeSync } from "node:fs";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { inHome } from "../core/sys/home.ts";
-import { duplicateTo, moveAbove, pipe } from "../core/sys/libc.ts";
-import { start } from "../core/sys/spawn.ts";
+import { duplicateTo, execute, moveAbove, pipe } from "../core/sys/libc.ts";
+import { type Start, startLikeShell } from "../core/sys/spawn.ts";
 import { become, type Ids, idsOf, type QmailUser, queueIdentity } from "../core/users/identity.ts";
 
-const defaultDelivery = "./Mailbox";
+const defaultDelivery = Buffer.from("./Mailbox");
 
 /** Descriptors that qmail-send expects; our own pipes stay clear of them. */
 const reserved = 7;
 
-/** A daemon's standard input and output, and our ends of them: what we write to it and read from it. */
+/** Our ends of the pipes to and from a partner. */
 interface Partner {
-  input: number;
-  output: number;
   write: number;
   read: number;
 }
@@ -32,12 +30,6 @@ interface Partner {
 function clearPipe(): [number, number] {
   const [read, write] = pipe();
   return [moveAbove(read, reserved), moveAbove(write, reserved)];
-}
-
-function partner(): Partner {
-  const [input, write] = clearPipe();
-  const [read, output] = clearPipe();
-  return { input, output, write, read };
 }
 
 /** Who each daemon runs as; undefined is "as we are". */
@@ -52,21 +44,10 @@ function chooseUsers(): Users {
   return (user) => (user === "root" ? root : idsOf(user));
 }
 
-/** Starts one daemon. If that fails its pipes are closed, which is what qmail-send notices and reports. */
-function launch(
-  command: (string | Uint8Array)[],
-  ids: Ids | undefined,
-  input: number,
-  output: number,
-  errors: number | null,
-): void {
+/** Starts a program. If that fails, its pipes are closed, which is what qmail-send notices and reports. */
+function launch(how: Start, ids: Ids | undefined): void {
   try {
-    start({
-      command,
-      descriptors: [input, output, errors],
-      directory: "/",
-      ...(ids === undefined ? {} : { ids }),
-    });
+    startLikeShell({ ...how, directory: "/", ...(ids === undefined ? {} : { ids }) });
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
   }
@@ -76,17 +57,19 @@ function launch(
 function log(logger: Uint8Array[], ids: Ids | undefined): number {
   if (logger.length === 0) return 1;
   const [read, write] = clearPipe();
-  launch(logger, ids, read, 1, null);
+  launch({ command: logger, descriptors: [read, 1, null] }, ids);
   closeSync(read);
   return write;
 }
 
-function daemon(command: (string | Uint8Array)[], ids: Ids | undefined): Partner {
-  const ends = partner();
-  launch(command, ids, ends.input, ends.output, null);
-  closeSync(ends.input);
-  closeSync(ends.output);
-  return ends;
+/** Starts one of qmail-send's partners. */
+function partner(name: string, args: Uint8Array[], ids: Ids | undefined): Partner {
+  const [input, write] = clearPipe();
+  const [read, output] = clearPipe();
+  launch({ command: [inHome("bin", name), ...args], name, descriptors: [input, output, null] }, ids);
+  closeSync(input);
+  closeSync(output);
+  return { write, read };
 }
 
 /** Turns this process into qmail-send, with these descriptors as 0, 1, 2, ... */
@@ -94,9 +77,7 @@ function becomeSend(descriptors: number[], ids: Ids | undefined): never {
   if (ids !== undefined) become(ids);
   // Our output may be among them: as the first, it is copied before its place is taken.
   for (const [target, fd] of descriptors.entries()) duplicateTo(fd, target);
-  const program = inHome("bin", "qmail-send");
-  process.execve?.(program, [program], process.env);
-  throw new Exit(111);
+  return execute(inHome("bin", "qmail-send"), ["qmail-send"]);
 }
 
 /** `qmail-start [defaultdelivery [logger arg ...]]` */
@@ -106,10 +87,9 @@ export function main([delivery, ...logger]: Uint8Array[]): number {
     process.umask(0o077);
     const users = chooseUsers();
     const output = log(logger, users("qmaill"));
-    const bin = (name: string): string => inHome("bin", name);
-    const local = daemon([bin("qmail-lspawn"), delivery ?? defaultDelivery], users("root"));
-    const remote = daemon([bin("qmail-rspawn")], users("qmailr"));
-    const cleaner = daemon([bin("qmail-clean")], users("qmailq"));
+    const local = partner("qmail-lspawn", [delivery ?? defaultDelivery], users("root"));
+    const remote = partner("qmail-rspawn", [], users("qmailr"));
+    const cleaner = partner("qmail-clean", [], users("qmailq"));
     const pipes = [local, remote, cleaner].flatMap(({ write, read }) => [write, read]);
     return becomeSend([output, ...pipes], users("qmails"));
   } catch (failure) {

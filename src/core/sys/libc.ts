@@ -31,6 +31,7 @@ function open() {
     signal: { args: [i32, pointer], returns: pointer },
     sigprocmask: { args: [i32, pointer, pointer], returns: i32 },
     localtime_r: { args: [pointer, pointer], returns: pointer },
+    execv: { args: [pointer, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
   }).symbols;
 }
@@ -103,6 +104,18 @@ export function moveAbove(fd: number, least: number): number {
   const moved = checked("fcntl", libc().fcntl(fd, duplicateCloseOnExec, least));
   closeSync(fd);
   return moved;
+}
+
+/**
+ * Turns this process into another program: same process number, environment and working directory, and every descriptor
+ * that duplicateTo() made (process.execve would close all but 0 to 2). `words` are its arguments from 0 on. Returns only by throwing.
+ */
+export function execute(program: string, words: readonly string[]): never {
+  const path = zeroTerminated(program);
+  const strings = words.map((word) => zeroTerminated(word));
+  const pointers = BigUint64Array.from([...strings.map((word) => BigInt(ptr(word))), 0n]);
+  checked("execv", libc().execv(ptr(path), ptr(pointers)));
+  throw new Error("execv returned");
 }
 
 /** Makes writing and reading return at once with EAGAIN, for everybody who shares the open file. */

@@ -10,6 +10,8 @@ export interface Start {
   command: readonly (string | Uint8Array)[];
   /** The child's descriptors 0, 1, 2, ...; null is /dev/null. */
   descriptors: readonly (number | null)[];
+  /** Argument 0; default: the program as given. */
+  name?: string;
   /** The whole environment; default: ours. */
   environment?: Readonly<Record<string, string | Uint8Array | undefined>>;
   directory?: string;
@@ -33,6 +35,7 @@ export function start(how: Start): Child {
   const child = Bun.spawn(command, {
     stdio: how.descriptors.map((fd) => fd ?? "ignore") as ["ignore", "ignore", "ignore"],
     env: environment,
+    ...(how.name === undefined || command[0] !== how.command[0] ? {} : { argv0: how.name }),
     ...(how.directory === undefined ? {} : { cwd: how.directory }),
     ...(how.ids === undefined ? {} : { uid: how.ids.uid, gid: how.ids.gid }),
   });
