@@ -56,6 +56,15 @@ for (const page of pages) {
   });
 }
 
+/** Pages of sections 1 and 8 about programs that users write. */
+const interfaces: readonly string[] = ["qmail-command.8"];
+
+test("every page in the sections of programs describes a program", () => {
+  const described = new Set(programs.map(({ name, section }) => `${name}.${section}`));
+  const others = pages.filter((page) => /\.[18]$/.test(page) && !described.has(page));
+  expect(others).toEqual([...interfaces]);
+});
+
 test("qmail(7) leads to every page", () => {
   const named = new Set(references(text("qmail.7")));
   expect(pages.filter((page) => page !== "qmail.7" && !named.has(page))).toEqual([]);
