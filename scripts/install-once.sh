@@ -22,7 +22,8 @@ if command -v flock >/dev/null 2>&1; then
   installed && exit 0
 fi
 say 'installing packages (only the first time)'
-npm ci --no-audit --no-fund --loglevel=error >&2 9>&-
+# Not `npm ci`: it refuses a lock file that was written where a registry has not every platform's optional packages.
+npm install --no-save --no-audit --no-fund --loglevel=error >&2 9>&-
 # Where install scripts are off (npm's ignore-scripts, or a policy), nobody has put Bun's executable in its place.
 if ! "$bun" --version >/dev/null 2>&1; then
   node node_modules/bun/install.js >&2 9>&-
