@@ -10,13 +10,14 @@
  * | 5, 6 | requests to, answers from qmail-clean |
  */
 import { closeSync } from "node:fs";
+import { bytes } from "../core/bytes/text.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { inHome } from "../core/sys/home.ts";
 import { duplicateTo, execute, moveAbove, pipe } from "../core/sys/libc.ts";
 import { type Start, startLikeShell } from "../core/sys/spawn.ts";
 import { become, type Ids, idsOf, type QmailUser, queueIdentity } from "../core/users/identity.ts";
 
-const defaultDelivery = Buffer.from("./Mailbox");
+const defaultDelivery = bytes("./Mailbox");
 
 /** Descriptors that qmail-send expects; our own pipes stay clear of them. */
 const reserved = 7;
