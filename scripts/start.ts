@@ -11,7 +11,9 @@ import { paint } from "../src/core/cli/paint.ts";
 import { tryLockExclusive } from "../src/core/sys/lock.ts";
 
 const root = resolve(import.meta.dir, "..");
-const patience = 10_000;
+const programs = resolve(process.env.QMAIL_TS_BIN ?? join(root, "dist/bin"));
+/** How long the first message may take, in milliseconds; the tests shorten it. */
+const patience = Number(process.env.QMAIL_TS_PATIENCE ?? 10_000);
 const usage = "usage: npm start -- [--once] [--home DIR] [--host FQDN]";
 const colours = paint(process.stdout);
 const say = (line: string) => console.log(line);
@@ -156,7 +158,7 @@ function explain(home: string, owner: string): void {
 }
 
 async function main({ once, home, host }: Options): Promise<number> {
-  const qmail = join(root, "dist/bin/qmail");
+  const qmail = join(programs, "qmail");
   if (isRunning(home))
     return give(`qmail-send already runs in ${home}; stop it first, or choose another home with --home DIR`);
   const made = run(home, [qmail, "init", "--home", home, ...(host === undefined ? [] : ["--host", host])]);

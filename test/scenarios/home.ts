@@ -168,6 +168,11 @@ export class Running {
     return this.#child.pid;
   }
 
+  /** Whether qmail-send has ended. */
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   /** What was logged so far. */
   get log(): string {
     return this.#log;
@@ -190,7 +195,7 @@ export class Running {
 
   /** Ends it as an administrator would: TERM to qmail-send, and waits. Returns the exit code. */
   async stop(): Promise<number> {
-    if (this.#child.exitCode === null) this.signal("SIGTERM");
+    if (!this.ended) this.signal("SIGTERM");
     const code = await this.#child.exited;
     await this.#read;
     return code;
@@ -208,9 +213,10 @@ export class Running {
   }
 }
 
-/** Starts the mail system of a home and waits until qmail-send has said something. */
+/** Starts the mail system of a home and waits until qmail-send has said something; throws if it ends before that. */
 export async function startHome(home: Home): Promise<Running> {
   const running = new Running(home);
-  await running.logged(/status: local|\n/);
+  await until("qmail-send speaks or ends", () => running.log.includes("\n") || running.ended);
+  if (running.ended) throw new Error(`the mail system ended: exit ${await running.stop()}\n${running.log}`);
   return running;
 }

@@ -2,6 +2,7 @@
 import { readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { programs } from "../../programs.ts";
+import { isSystemError } from "../exit.ts";
 import { makeEntry, queueLayout } from "../queue/layout.ts";
 import { defaultSplit } from "../queue/paths.ts";
 import { syncDirectory } from "../sys/durable.ts";
@@ -103,7 +104,14 @@ exec env - QMAILHOME="$home" PATH="$home/bin:/usr/local/bin:/usr/bin:/bin" \\
 
 /** Makes the names of all that was made durable; the files' contents are so already. */
 function settle(home: string, made: readonly string[]): void {
-  const directories = new Set(made.map((path) => dirname(join(home, path))));
-  for (const path of directories.size > 0 ? [...directories, dirname(home)] : [])
+  if (made.length === 0) return;
+  for (const path of new Set(made.map((made) => dirname(join(home, made)))))
     attempt(`sync ${path}`, () => syncDirectory(path));
+  const parent = dirname(home);
+  try {
+    syncDirectory(parent);
+  } catch (failure) {
+    // The home may lie in a directory that its owner can not read; the system writes it in its own time.
+    if (!isSystemError(failure, "EACCES")) throw failure;
+  }
 }
