@@ -13,10 +13,10 @@ const safeHost = (host: string): string => host.replaceAll("/", "\\057").replace
 
 /**
  * `time.pid.host`, the name for a delivery that begins now. A process that delivers several times in a second gets
- * higher numbers in the place of its pid.
+ * higher numbers in the place of its pid; while the clock goes back, its newest second goes on.
  */
 export function uniqueName(now = Math.floor(Date.now() / 1000)): string {
   deliveries = now > second ? 0 : deliveries + 1;
   second = Math.max(now, second);
-  return `${now}.${process.pid + deliveries * step}.${safeHost(hostname())}`;
+  return `${second}.${process.pid + deliveries * step}.${safeHost(hostname())}`;
 }
