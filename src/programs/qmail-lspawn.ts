@@ -9,7 +9,7 @@ import { type Delivery, DeliveryTrouble, enterMessages, serve } from "../core/de
 import { isSystemError } from "../core/exit.ts";
 import { mayPass } from "../core/sys/errors.ts";
 import { qmailHome } from "../core/sys/home.ts";
-import type { End } from "../core/sys/spawn.ts";
+import type { End, Start } from "../core/sys/spawn.ts";
 import { become, type Ids, idsOf, queueIdentity } from "../core/users/identity.ts";
 import { type Assignment, findRecord, parseRecord, UsersDamaged } from "../core/users/lookup.ts";
 
@@ -114,10 +114,17 @@ async function runLocal(
   output: CutReport,
 ): Promise<End> {
   const args = [user, home, local, dash, extension, host, sender, defaultDelivery];
-  const how = { command: ["bin/qmail-local", "--", ...args], directory: qmailHome(), ...(ids && { ids }) };
+  const how = { command: ["bin/qmail-local", "--", ...args], directory: qmailHome(), ...asUser(ids) };
   return await runCollecting((fd) => ({ ...how, descriptors: [message, fd, fd] }), output).catch(
     notStarted((code) => (mayPass(code) ? lspawnCode.execSoft : lspawnCode.execHard)),
   );
+}
+
+/** What a start needs for these ids. As root, qmail-local is told why it runs no programs. */
+function asUser(ids: Ids | undefined): Pick<Start, "ids" | "environment"> {
+  if (ids !== undefined) return { ids };
+  if (process.geteuid?.() !== 0) return {};
+  return { environment: { ...process.env, QMAILNOPROGRAM: "this qmail home belongs to root" } };
 }
 
 /** A program could not be started: EPERM and EINVAL, because it may not have the ids; or because of the file itself. */

@@ -1,6 +1,6 @@
 /** qmail-lspawn beyond the recorded cases: side by side, over time, in a private home, and when things go wrong. */
 import { afterAll, beforeEach, expect, test } from "bun:test";
-import { closeSync, existsSync, openSync, readdirSync, truncateSync, unlinkSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, truncateSync, unlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { makeFifo } from "../../src/core/sys/libc.ts";
 import { PrivateHome } from "../helpers/spawner.ts";
@@ -51,17 +51,19 @@ test("deliveries run side by side, and each report names its slot", async () => 
   const begun = join(home.path, "out");
   const gate = join(home.path, "gate");
   makeFifo(gate, 0o666);
+  const open = openSync(gate, "r+");
   home.script("qmail-local", ': > "out/$4"; read line < gate; echo "$4"');
   const spawner = home.start("qmail-lspawn", ["./Mailbox"]);
   for (let slot = 0; slot < count; slot++) await spawner.deliver(slot, `u${slot}@h`);
   while (readdirSync(begun).length < count) await Bun.sleep(20);
-  closeSync(openSync(gate, "w"));
+  writeSync(open, "\n".repeat(count));
   const reports: [number, string][] = [];
   for (let slot = 0; slot < count; slot++) reports.push(await spawner.report());
   expect(reports.sort(([left], [right]) => left - right)).toEqual(
     Array.from({ length: count }, (_, slot) => [slot, `Ku${slot}\n`]),
   );
   expect(await spawner.end()).toBe(0);
+  closeSync(open);
   for (const name of readdirSync(begun)) unlinkSync(join(begun, name));
 });
 
@@ -72,12 +74,11 @@ test("no descriptor is left behind", async () => {
     for (let slot = 0; slot < 20; slot++) await spawner.deliver(slot, "joe@h");
     for (let slot = 0; slot < 20; slot++) await spawner.report();
   };
-  await deliverAll();
-  const before = open();
-  await deliverAll();
-  await deliverAll();
-  // One descriptor lost in each delivery would be 40; the runtime may open a few for itself.
-  expect(open()).toBeLessThan(before + 10);
+  for (let round = 0; round < 3; round++) await deliverAll();
+  // The runtime closes its copies of pipes a little later, in a thread of its own.
+  const few = 15;
+  for (let waited = 0; open() > few && waited < 100; waited++) await Bun.sleep(20);
+  expect(open()).toBeLessThanOrEqual(few);
   await spawner.end();
 });
 
@@ -152,6 +153,14 @@ test.skipIf(uid !== 0)("as root: deliveries have the uid and the one group of th
   home.assign("+:other:54321:54322:/h:-::");
   home.script("qmail-local", "id -u; id -G");
   expect(await deliverOnce("joe@h")).toBe("K54321\n54322\n");
+});
+
+test("programs are refused to deliveries as root, and to no others", async () => {
+  home.script("qmail-local", 'echo "$QMAILNOPROGRAM"');
+  expect(await deliverOnce("joe@h")).toBe(uid === 0 ? "Kthis qmail home belongs to root\n" : "K\n");
+  if (uid !== 0) return;
+  home.assign("+:other:54321:54322:/h:-::");
+  expect(await deliverOnce("joe@h")).toBe("K\n");
 });
 
 test("garbage: every byte is taken for a delivery number and answered in its turn", async () => {
