@@ -1,5 +1,6 @@
 /** qmail-inject(8): completes the header of a message and hands the message to qmail-queue, or prints it. */
 import { Options } from "../core/bytes/options.ts";
+import { Exit } from "../core/exit.ts";
 import { readHeader } from "../core/mail/header.ts";
 import { Injection } from "../core/mail/injection.ts";
 import { Reader } from "../core/sys/fd.ts";
@@ -18,18 +19,54 @@ const choices: Readonly<Record<string, Recipients | undefined>> = {
   A: undefined,
 };
 
+/** What the command line says. */
+interface CommandLine {
+  print: boolean;
+  recipients: Recipients;
+  senders: Buffer[];
+  words: Buffer[];
+  /** The option that is wrong; it is complained about when its turn comes. */
+  wrong?: Exit;
+}
+
 export async function main(args: Buffer[]): Promise<number> {
-  const injection = new Injection(settings());
-  let chosen: Recipients | undefined;
-  let print = false;
-  const options = new Options(args, { program, letters: "aAhHnNf:" });
-  for (const { letter, argument } of options) {
-    if (letter === "f") parsing(() => injection.setSender(argument));
-    else if (letter === "n" || letter === "N") print = letter === "n";
-    else chosen = choices[letter];
+  const command = commandLine(args);
+  // Our own queue program may begin to start while the header is read: it keeps nothing of what is given up.
+  const early =
+    command.print || command.wrong || process.env.QMAILQUEUE !== undefined ? undefined : new Queue();
+  try {
+    await inject(command, early);
+  } catch (failure) {
+    await early?.giveUp();
+    throw failure;
   }
-  const recipients = chosen ?? (options.rest.length > 0 ? "arguments" : "header");
-  if (recipients !== "header") for (const address of options.rest) addRecipient(injection, address);
+  return 0;
+}
+
+function commandLine(args: Buffer[]): CommandLine {
+  let chosen: Recipients | undefined;
+  const command: CommandLine = { print: false, recipients: "header", senders: [], words: [] };
+  const options = new Options(args, { program, letters: "aAhHnNf:" });
+  try {
+    for (const { letter, argument } of options) {
+      if (letter === "f") command.senders.push(argument);
+      else if (letter === "n" || letter === "N") command.print = letter === "n";
+      else chosen = choices[letter];
+    }
+  } catch (failure) {
+    if (!(failure instanceof Exit)) throw failure;
+    return { ...command, wrong: failure };
+  }
+  const words = options.rest;
+  return { ...command, words, recipients: chosen ?? (words.length > 0 ? "arguments" : "header") };
+}
+
+async function inject(command: CommandLine, queue: Queue | undefined): Promise<void> {
+  const { print, recipients } = command;
+  const injection = new Injection(settings());
+  for (const sender of command.senders) parsing(() => injection.setSender(sender));
+  if (command.wrong !== undefined) throw command.wrong;
+  if (recipients !== "header") for (const address of command.words) addRecipient(injection, address);
 
   const input = new Reader(0);
   const bodyStart = readHeader(
@@ -37,11 +74,10 @@ export async function main(args: Buffer[]): Promise<number> {
     (field) => parsing(() => injection.field(field)),
   );
   const header = parsing(() => injection.header(print));
-  const destination = print ? new Print() : new Queue();
+  const destination = queue ?? (print ? new Print() : new Queue());
   for (const piece of header) destination.write(piece);
   copyBody(bodyStart, input, destination);
   await destination.end(injection.sender, injection.recipients(recipients !== "arguments"));
-  return 0;
 }
 
 function addRecipient(injection: Injection, address: Buffer): void {

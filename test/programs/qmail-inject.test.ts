@@ -1,7 +1,16 @@
 /** qmail-inject under bad conditions; what it does under good ones is in test/conformance. */
 import { expect, test } from "bun:test";
-import { mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { bin, type Run, run, Scratch } from "../helpers/built.ts";
+import { layOutQueue } from "../helpers/layout.ts";
 
 /** A home with control/me, and a queue program that keeps what it gets. */
 class Home extends Scratch {
@@ -86,6 +95,28 @@ test("nothing is queued for a message with a broken header, and no queue program
     stderr: "qmail-inject: fatal: unable to parse this line:\nFrom: (\n",
   });
   expect(() => readFileSync(home.in("ran"))).toThrow();
+});
+
+test("with the usual queue program, a broken header leaves nothing in the queue, and a good one a message", async () => {
+  using home = new Home();
+  layOutQueue(home.in("home/queue"), false);
+  symlinkSync(bin, home.in("home/bin"));
+  const { QMAILQUEUE: _, ...env } = home.environment;
+  const files = () =>
+    readdirSync(home.in("home/queue"), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && !entry.parentPath.endsWith("/lock"))
+      .map((entry) => entry.parentPath.replace(/.*\/queue\/(\w+).*/, "$1"));
+  const broken = await run("qmail-inject", { env, stdin: Buffer.from("From: (\n\nbody\n") });
+  expect(broken).toMatchObject({
+    code: 100,
+    stderr: "qmail-inject: fatal: unable to parse this line:\nFrom: (\n",
+  });
+  expect(files()).toEqual([]);
+  const wrong = await run("qmail-inject", { env, args: ["-z"], stdin: Buffer.from("\n") });
+  expect(wrong).toMatchObject({ code: 100, stderr: "qmail-inject: illegal option -- z\n" });
+  expect(files()).toEqual([]);
+  expect((await run("qmail-inject", { env, stdin: Buffer.from("To: a\n\n") })).code).toBe(0);
+  expect(files().sort()).toEqual(["intd", "mess", "todo"]);
 });
 
 const readError = "qmail-inject: fatal: read error\n";

@@ -13,18 +13,24 @@ export interface Destination {
   end: (sender: string, recipients: readonly string[]) => Promise<void>;
 }
 
-/**
- * Into the queue. Left without end(), qmail-queue meets an incomplete envelope when this process ends, and keeps
- * nothing.
- */
+/** Into the queue. Left without end(), qmail-queue meets an incomplete envelope and keeps nothing. */
 export class Queue implements Destination {
   readonly #submission = new Submission();
+  #ended = false;
 
   write(piece: Uint8Array): void {
     this.#submission.message(piece);
   }
 
+  /** Ends a message that is not to be sent, and waits until nothing is left of it. */
+  async giveUp(): Promise<void> {
+    if (this.#ended) return;
+    this.#submission.abandon();
+    await this.#submission.close();
+  }
+
   async end(sender: string, recipients: readonly string[]): Promise<void> {
+    this.#ended = true;
     this.#submission.from(bytes(sender));
     for (const recipient of recipients) this.#submission.to(bytes(recipient));
     const verdict = await this.#submission.close();
