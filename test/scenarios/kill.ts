@@ -148,7 +148,7 @@ if (import.meta.main) {
   for (const key of ["acknowledged", "delivered", "duplicated", "lost", "torn"] as const)
     console.log(`${key} ${tally[key]}`);
   console.log(`left in the queue ${tally.left.length}`);
-  for (const path of tally.left) console.log(`  ${path}`);
+  for (const path of tally.left.slice(0, 20)) console.log(`  ${path}`);
   console.log(`seconds ${((Date.now() - start) / 1000).toFixed(1)}`);
   process.exitCode = tally.lost + tally.torn + tally.left.length > 0 ? 1 : 0;
 }
