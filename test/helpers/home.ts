@@ -1,7 +1,7 @@
 /** A private qmail home for a scenario: made by `qmail init`, started by its rc, removed at the end. */
 import { closeSync, lstatSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 
 /** The directory of the built programs. */
 export const programs = resolve(process.env.QMAIL_TS_BIN ?? join(import.meta.dir, "../../dist/bin"));
@@ -106,12 +106,19 @@ export class PrivateHome {
     return this.#daemons;
   }
 
-  /** Path of the files in the queue; empty when every message is finished. */
+  /** The files in the queue, by part; no files when every message is finished. */
   queued(): string[] {
     const root = join(this.path, "queue");
     return readdirSync(root)
       .filter((part) => part !== "lock")
       .flatMap((part) => filesBelow(join(root, part)));
+  }
+
+  /** The files of messages that are on their way: without mess files that are alone, which belong to no message. */
+  pending(): string[] {
+    const files = this.queued();
+    const others = new Set(files.filter((file) => !isMess(file)).map((file) => basename(file)));
+    return files.filter((file) => !isMess(file) || others.has(basename(file)));
   }
 
   /** Names of the messages in the Maildir. */
@@ -120,13 +127,9 @@ export class PrivateHome {
     return lstatSync(box, { throwIfNoEntry: false }) ? readdirSync(box).map((name) => join(box, name)) : [];
   }
 
-  /** Waits until the queue is empty and returns true; false after `seconds`. */
-  async drained(seconds: number): Promise<boolean> {
-    for (const end = Date.now() + seconds * 1000; Date.now() < end; ) {
-      if (this.queued().length === 0) return true;
-      await Bun.sleep(50);
-    }
-    return this.queued().length === 0;
+  /** Waits until nothing is pending and returns true; false after `seconds`. */
+  drained(seconds: number): Promise<boolean> {
+    return until(seconds, () => this.pending().length === 0);
   }
 
   /** Stops the daemons and removes the home. */
@@ -134,6 +137,15 @@ export class PrivateHome {
     await this.#daemons?.kill();
     rmSync(join(this.path, ".."), { recursive: true, force: true });
   }
+}
+
+const isMess = (file: string): boolean => file.includes("/queue/mess/");
+
+/** Waits until it is so and returns true; false after `seconds`. */
+export async function until(seconds: number, isSo: () => boolean): Promise<boolean> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await Bun.sleep(50))
+    if (isSo()) return true;
+  return isSo();
 }
 
 function filesBelow(directory: string): string[] {
