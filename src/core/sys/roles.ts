@@ -27,10 +27,12 @@ const contents = new Map<string, string>();
 
 /** The number in the third field of the line that begins with `name`. */
 function listed(file: string, name: string): number | undefined {
-  const text = contents.get(file) ?? readText(file);
+  const text = contents.get(file) ?? `\n${readText(file)}`;
   contents.set(file, text);
-  const line = new RegExp(`^${name}:[^:\n]*:(\\d+):`, "m").exec(text);
-  return line ? Number(line[1]) : undefined;
+  const start = text.indexOf(`\n${name}:`);
+  if (start < 0) return undefined;
+  const number = Number.parseInt(text.slice(start).split(":", 3)[2] ?? "", 10);
+  return Number.isNaN(number) ? undefined : number;
 }
 
 const elsewhere = <T>(ask: () => T): T | undefined => (qmailHome() === standardHome ? ask() : undefined);
