@@ -3,20 +3,11 @@
  * (qmail-header(5)). Texts are byte strings: one character a byte.
  */
 import { type Completions, complete, inOrder, type ReversedAddress, rewriteAddresses } from "./addresses.ts";
-import { date822, dateDigits } from "./date.ts";
 import { type FieldName, knownField } from "./header.ts";
-import { needsQuotes, quoteAddress } from "./quote.ts";
-import { sign, type Token, tokenize, unparse, unquote } from "./token822.ts";
-
-/** Who injects, as the environment tells; the host is completed like any other. */
-export interface Author {
-  user: string;
-  host: string | undefined;
-  name: string | undefined;
-  /** User and host of the envelope sender. */
-  senderUser: string;
-  senderHost: string | undefined;
-}
+import { type Author, dateField, fromField, messageIdField, returnPathField } from "./newfields.ts";
+import { quoteAddress } from "./quote.ts";
+import { ignoredBy, lenient, type Role, removed, resentFields, roles } from "./roles.ts";
+import { type Token, tokenize, unparse, unquote } from "./token822.ts";
 
 /** How to treat one message. */
 export interface Settings {
@@ -42,54 +33,8 @@ export class Unparsable extends Error {
   }
 }
 
-/** Why a field's addresses matter. */
-type Role = "to" | "hidden" | "resent" | "sender" | "return-path";
-
-const roles: ReadonlyMap<FieldName, Role> = new Map([
-  ["to", "to"],
-  ["cc", "to"],
-  ["bcc", "hidden"],
-  ["apparently-to", "hidden"],
-  ["resent-to", "resent"],
-  ["resent-cc", "resent"],
-  ["resent-bcc", "resent"],
-  ["return-path", "return-path"],
-  ["sender", "sender"],
-  ["from", "sender"],
-  ["reply-to", "sender"],
-  ["return-receipt-to", "sender"],
-  ["errors-to", "sender"],
-  ["resent-sender", "sender"],
-  ["resent-from", "sender"],
-  ["resent-reply-to", "sender"],
-]);
-
-/** Fields in which anything goes: what is no list of addresses stays as it is. */
-const lenient: ReadonlySet<Role> = new Set(["to", "hidden", "resent"]);
-/** Fields that do not go out. */
-const removed: ReadonlySet<FieldName> = new Set(["bcc", "resent-bcc", "return-path", "content-length"]);
-/** A letter of $QMAILINJECT that makes a field be ignored. */
-const ignoredBy: ReadonlyMap<FieldName, string> = new Map([
-  ["from", "f"],
-  ["message-id", "i"],
-  ["return-path", "s"],
-]);
-/** Any of these makes the message a resent one. */
-const resentFields: readonly FieldName[] = [
-  "resent-sender",
-  "resent-from",
-  "resent-reply-to",
-  "resent-to",
-  "resent-cc",
-  "resent-bcc",
-  "resent-date",
-  "resent-message-id",
-];
-
 /** Behind the sender where every recipient gets an own one (VERP, addresses(5)). */
 const perRecipient = "-@[]";
-
-const word = (kind: "atom" | "quoted" | "comment", text: string): Token => ({ kind, text });
 
 /** What a C string would hold: the bytes before the first NUL. */
 export function untilNul(text: string): string {
@@ -237,39 +182,29 @@ export class Injection {
   }
 
   #date(): string {
-    return `Date: ${date822(this.#settings.time)}`;
+    return dateField(this.#settings.time);
   }
 
   #messageId(): string {
     const { time, process, idHost } = this.#settings;
-    return `Message-ID: <${dateDigits(time)}.${process}.qmail@${idHost}>\n`;
+    return messageIdField(time, process, idHost);
   }
 
-  /** A From field for who injects: `"Name" <user@host>`, or with letter c `user@host (Name)`. */
   #from(): string {
     const { author, letters } = this.#settings;
-    const { user, host, name } = author;
-    const kind = needsQuotes(Buffer.from(user, "latin1")) ? "quoted" : "atom";
-    const address = [word(kind, user), ...atHost(host)];
-    const named = (): Token[] => {
-      if (name === undefined) return address;
-      if (letters.has("c")) return [...address, word("comment", name)];
-      return [word("quoted", name), sign("<"), ...address, sign(">")];
-    };
-    return this.#ownField("From", named(), "sender");
+    return this.#ownField(fromField(author, letters.has("c")), "sender");
   }
 
   /** Sets the envelope sender to who injects. */
   #defaultReturnPath(): void {
     const { author, letters, time, process } = this.#settings;
-    const message = letters.has("m") ? `-${time}.${process}` : "";
-    const user = `${author.senderUser}${message}${letters.has("r") ? "-" : ""}`;
-    this.#ownField("Return-Path", [word("quoted", user), ...atHost(author.senderHost)], "return-path");
+    const perMessage = letters.has("m") ? `-${time}.${process}` : "";
+    this.#ownField(returnPathField(author, perMessage + (letters.has("r") ? "-" : "")), "return-path");
   }
 
   /** A field of our own goes the way of the message's, since the environment's words may contain anything. */
-  #ownField(name: string, tokens: Token[], role: Role): string {
-    const line = unparse([word("atom", name), sign(":"), ...tokens]);
+  #ownField(tokens: Token[], role: Role): string {
+    const line = unparse(tokens);
     const rewritten = this.#rewriteLine(line, role);
     if (rewritten === undefined) throw new Unparsable(line);
     return rewritten;
@@ -282,8 +217,4 @@ export class Injection {
     if (!this.#visible.some((address) => lists.has(smallLetters(address)))) return "";
     return `Mail-Followup-To: ${this.#visible.map(quotedAddress).reverse().join(",\n  ")}\n`;
   }
-}
-
-function atHost(host: string | undefined): Token[] {
-  return host === undefined ? [] : [sign("@"), word("atom", host)];
 }
