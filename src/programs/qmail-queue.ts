@@ -27,6 +27,16 @@ const limit = 86400;
 const grace = 60;
 
 export function main(): number {
+  try {
+    return take();
+  } catch (failure) {
+    if (failure instanceof Exit) throw failure;
+    const fault = failure instanceof Error ? failure.stack : failure;
+    throw new Exit(queueExit.bug, `qmail-queue: fatal: ${fault}\n`);
+  }
+}
+
+function take(): number {
   const started = Math.floor(Date.now() / 1000);
   const deadline = (started + limit) * 1000;
   const uid = process.getuid?.() ?? 0;
