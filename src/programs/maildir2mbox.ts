@@ -2,16 +2,7 @@
  * maildir2mbox(1): moves the messages of the Maildir $MAILDIR into the mbox $MAIL. A copy of the mbox is extended in
  * $MAILTMP and put in the place of the old one; a message leaves the Maildir when its copy is durable.
  */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  fsyncSync,
-  openSync,
-  readSync,
-  renameSync,
-  unlinkSync,
-} from "node:fs";
+import { closeSync, constants, fsyncSync, openSync, renameSync, unlinkSync } from "node:fs";
 import { isSystemError, temporary } from "../core/exit.ts";
 import { FromQuoter, separatorLine } from "../core/maildir/from.ts";
 import { directoryOf, MboxFailure, openLocked } from "../core/maildir/mbox.ts";
@@ -105,7 +96,7 @@ function copyMbox(mbox: Buffer, copy: Buffer, out: number): void {
   closeSync(old);
 }
 
-/** Appends one message to the copy. What follows its last line feed is not a line and was never moved. */
+/** Appends one message to the copy, whole: a last line without line feed gets one. */
 function append(copy: Buffer, out: number, { path, modified }: MaildirMessage): void {
   const read = <T>(work: () => T): T => doing(`read $MAILDIR/${text(path)}`, work);
   const writer = new Writer(out);
@@ -114,34 +105,20 @@ function append(copy: Buffer, out: number, { path, modified }: MaildirMessage): 
       for (const piece of pieces) writer.write(piece);
     });
   const fd = read(() => openSync(path, constants.O_RDONLY | constants.O_NONBLOCK));
-  const end = read(() => endOfLines(fd));
   const quoter = new FromQuoter();
   const buffer = Buffer.allocUnsafe(chunk);
-  for (let position = 0; position < end || position === 0; ) {
-    const length = read(() => readSync(fd, buffer, 0, Math.min(chunk, end - position), position));
-    const piece = buffer.subarray(0, length);
-    if (position === 0) write([separatorLine(senderOf(piece), modified)]);
+  for (let first = true; ; first = false) {
+    const piece = buffer.subarray(
+      0,
+      read(() => readSome(fd, buffer)),
+    );
+    if (first) write([separatorLine(senderOf(piece), modified)]);
+    if (piece.length === 0) break;
     write(quoter.push(piece));
-    if (length === 0) break;
-    position += length;
   }
   write([...quoter.end(), Buffer.of(lineFeed)]);
   doing(`write to ${text(copy)}`, () => writer.flush());
   closeSync(fd);
-}
-
-/** How many bytes there are up to and with the last line feed. */
-function endOfLines(fd: number): number {
-  const buffer = Buffer.allocUnsafe(chunk);
-  let { size: end } = fstatSync(fd);
-  while (end > 0) {
-    const start = Math.max(0, end - chunk);
-    const length = readSync(fd, buffer, 0, end - start, start);
-    const found = buffer.subarray(0, length).lastIndexOf(lineFeed);
-    if (found >= 0) return start + found + 1;
-    end = start;
-  }
-  return 0;
 }
 
 /** Whom the first line names as the sender, if it is the Return-Path that qmail-local wrote. */

@@ -31,6 +31,13 @@ test("moved", async () => {
   expect(readdirSync(box.in("M/new"))).toEqual([]);
 });
 
+test("a last line without line feed is moved, too", async () => {
+  using box = new Mailbox();
+  utimesSync(box.write("M/new/a", "Return-Path: <x@y>\n\nbody"), 1e9, 1e9);
+  expect(await box.move()).toMatchObject({ code: 0, stderr: "" });
+  expect(box.read("mbox")).toBe(moved);
+});
+
 /** What is other than usual; what it says. Maildir and mbox stay as they were. */
 const refusals: readonly (readonly [Record<string, string>, string])[] = [
   [{ MAILTMP: "/dev/full" }, "unable to write to /dev/full: out of disk space"],
