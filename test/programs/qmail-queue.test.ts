@@ -72,6 +72,7 @@ test("may not search the queue: 62", async () => {
   using home = new QueueHome(true);
   chmodSync(home.in("queue"), 0o600);
   expect(await home.submit()).toBe(62);
+  chmodSync(home.in("queue"), 0o700);
 });
 
 test("if the last barrier fails, the message stays but was not promised: 53", async () => {
