@@ -157,14 +157,25 @@ describe("a queue that is not whole", () => {
 });
 
 describe("a full disk", () => {
-  const canMount = asRoot && Bun.spawnSync(["unshare", "--mount", "true"]).exitCode === 0;
+  // A process namespace as well: should the test be cut off, nothing of it keeps running.
+  const unshare = [
+    "unshare",
+    "--mount",
+    "--propagation",
+    "private",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+  ];
+  const canMount = asRoot && Bun.spawnSync([...unshare, "true"]).exitCode === 0;
   const directory = join(tmpdir(), `qmail-full-${process.pid}`);
   const rootTest = canMount ? test : test.skip;
 
   rootTest("refuses new mail, defers deliveries, loses nothing (needs root)", async () => {
     mkdirSync(directory);
     try {
-      const outcome = await run(["unshare", "--mount", "--propagation", "private", "sh", "-c", fullDisk], {
+      const outcome = await run([...unshare, "sh", "-c", fullDisk], {
         environment: { at: directory, programs },
       });
       expect(outcome.stderr).toContain("qq write error or disk full (#4.3.0)");
