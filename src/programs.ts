@@ -179,6 +179,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-showctl.ts"),
   },
   {
+    name: "qmail-smtpd",
+    section: 8,
+    summary: "receive mail via SMTP",
+    load: () => import("./programs/qmail-smtpd.ts"),
+  },
+  {
     name: "qmail-start",
     section: 8,
     summary: "turn on mail delivery",

@@ -1,0 +1,79 @@
+/** The other side of a one-shot server: a client on descriptors 0 and 1, and no patience without end. */
+import { writeSync } from "node:fs";
+import { isSystemError } from "../exit.ts";
+import { readSome } from "./fd.ts";
+import { waitFor } from "./libc.ts";
+
+/** The client sent nothing for too long. */
+export class PeerTimeout extends Error {}
+
+/** The client is gone, or takes nothing any more: there is nobody to tell. */
+export class PeerGone extends Error {}
+
+const input = 0;
+const output = 1;
+const chunk = 65536;
+
+/** A pipe or socket that poll(2) says can be written to takes this much without blocking. */
+const atOnce = 4096;
+
+/** poll(2) counts milliseconds in 32 bits. */
+const longest = 2147483;
+
+/** Buffered writing to a client; and reading, which always writes first. Every method may throw PeerGone. */
+export class Peer {
+  readonly #milliseconds: number;
+  readonly #in = Buffer.allocUnsafeSlow(chunk);
+  #out: Buffer[] = [];
+  #size = 0;
+
+  /** @param seconds how long one read or write may take */
+  constructor(seconds: number) {
+    this.#milliseconds = Math.min(seconds, longest) * 1000;
+  }
+
+  /** What the client sent, valid until the next call. Throws PeerTimeout; at the end of the input, PeerGone. */
+  read(): Buffer {
+    this.flush();
+    if (!waitFor(input, "read", this.#milliseconds)) throw new PeerTimeout();
+    const length = presence(() => readSome(input, this.#in));
+    if (length === 0) throw new PeerGone();
+    return this.#in.subarray(0, length);
+  }
+
+  /** Adds to what is to be written. */
+  write(bytes: Buffer): void {
+    this.#out.push(bytes);
+    this.#size += bytes.length;
+    if (this.#size >= chunk) this.flush();
+  }
+
+  flush(): void {
+    const bytes = Buffer.concat(this.#out);
+    this.#out = [];
+    this.#size = 0;
+    for (let offset = 0; offset < bytes.length; ) offset += this.#writeSome(bytes.subarray(offset));
+  }
+
+  #writeSome(bytes: Buffer): number {
+    if (!waitFor(output, "write", this.#milliseconds)) throw new PeerGone();
+    return presence(() => {
+      try {
+        return writeSync(output, bytes, 0, Math.min(bytes.length, atOnce));
+      } catch (failure) {
+        if (isSystemError(failure, "EAGAIN") || isSystemError(failure, "EINTR")) return 0;
+        throw failure;
+      }
+    });
+  }
+}
+
+/** A failure to read or write means that the client is gone. */
+function presence(work: () => number): number {
+  try {
+    return work();
+  } catch (failure) {
+    if (isSystemError(failure)) throw new PeerGone(failure.code);
+    throw failure;
+  }
+}

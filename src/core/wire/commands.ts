@@ -1,0 +1,76 @@
+/**
+ * Command lines as SMTP and POP3 clients send them: a verb, spaces, an argument, CR LF (or LF alone). A NUL ends the
+ * line early, as it always has.
+ */
+import { lowerCase } from "../bytes/text.ts";
+
+/** One command. */
+export interface Command {
+  /** In small letters; its characters are bytes. Empty where the line is empty or begins with a space. */
+  verb: string;
+  /** What follows the spaces behind the verb. It may be a part of what the client sent: copy what is to last. */
+  argument: Buffer;
+  /** False: the line was longer than the reader keeps, and the argument has lost its end. */
+  whole: boolean;
+}
+
+const lineFeed = 10;
+const carriageReturn = 13;
+const space = 32;
+
+/** How much of a line is kept. Far more than any command needs (RFC 5321, 4.5.3.1.4 asks for 512 bytes). */
+const lineLimit = 32768;
+
+/** Puts lines together from pieces of any size, in bounded memory: what is too long loses its end. */
+export class CommandReader {
+  readonly #limit: number;
+  #parts: Buffer[] = [];
+  #length = 0;
+  #whole = true;
+  constructor(limit = lineLimit) {
+    this.#limit = limit;
+  }
+
+  /** Takes bytes up to the end of the present line. Undefined: they did not end it. */
+  take(bytes: Buffer): { taken: number; command: Command | undefined } {
+    const end = bytes.indexOf(lineFeed);
+    if (end < 0) {
+      this.#keep(Buffer.from(bytes));
+      return { taken: bytes.length, command: undefined };
+    }
+    this.#keep(bytes.subarray(0, end));
+    const line = this.#parts.length === 1 ? (this.#parts[0] ?? bytes) : Buffer.concat(this.#parts);
+    const command = { ...parse(line), whole: this.#whole };
+    this.#parts = [];
+    this.#length = 0;
+    this.#whole = true;
+    return { taken: end + 1, command };
+  }
+
+  #keep(piece: Buffer): void {
+    const kept = piece.subarray(0, this.#limit - this.#length);
+    if (kept.length < piece.length) this.#whole = false;
+    if (kept.length > 0 || this.#parts.length === 0) this.#parts.push(kept);
+    this.#length += kept.length;
+    // A client that sends single bytes must not cost more than one that sends lines.
+    if (this.#parts.length > 64) this.#parts = [Buffer.concat(this.#parts)];
+  }
+}
+
+/** Takes a line without its line feed apart. */
+function parse(line: Buffer): Omit<Command, "whole"> {
+  const text = line.at(-1) === carriageReturn ? line.subarray(0, -1) : line;
+  const words = text.subarray(0, indexOrEnd(text, 0));
+  const verbEnd = indexOrEnd(words, space);
+  let start = verbEnd;
+  while (words[start] === space) start++;
+  return {
+    verb: lowerCase(words.subarray(0, verbEnd)).toString("latin1"),
+    argument: words.subarray(start),
+  };
+}
+
+function indexOrEnd(text: Buffer, byte: number): number {
+  const found = text.indexOf(byte);
+  return found < 0 ? text.length : found;
+}

@@ -1,0 +1,256 @@
+/**
+ * The server's side of an SMTP session (RFC 5321, as qmail-smtpd(8) speaks it): bytes of the client in, replies and
+ * messages out, through the host that runs the session. Whatever a stranger sends, the memory it takes is bounded.
+ */
+import { bytes, equalFold, leadingNumber, lowerCase } from "../bytes/text.ts";
+import { type Receipt, receivedField } from "../mail/received.ts";
+import { type Command, CommandReader } from "./commands.ts";
+import { IncomingMessage, type SmtpMessage } from "./smtp-server-message.ts";
+import { addressLiteral, type Path, parsePath } from "./smtp-server-path.ts";
+import { enhancedLine, plainLine, type Reply, replies } from "./smtp-server-replies.ts";
+
+/** Extensions beyond 8BITMIME and PIPELINING: offered only where they are asked for, since they change replies. */
+export const smtpExtensions = ["SIZE", "SMTPUTF8", "ENHANCEDSTATUSCODES"] as const;
+export type SmtpExtension = (typeof smtpExtensions)[number];
+
+/** What a session needs to know beforehand. */
+export interface SmtpSettings {
+  greeting: Uint8Array;
+  /** Who the client is and who we are, as the connection tells. */
+  connection: Omit<Receipt, "protocol" | "helo">;
+  /** The client may send anywhere, and this is put behind every recipient. */
+  relayClient: Uint8Array | undefined;
+  /** The most bytes of a message; 0: no limit. */
+  sizeLimit: number;
+  /** Senders refused: addresses and `@host`s in small letters; characters are bytes. */
+  badSenders: ReadonlySet<string>;
+  /** Replaces a literal with one of our own IP addresses. */
+  localIpHost: Uint8Array | undefined;
+  extensions: ReadonlySet<SmtpExtension>;
+}
+
+/** The program around the session. What its methods throw ends feed(). */
+export interface SmtpHost {
+  /** To the client. It may wait until feed() is done. */
+  reply(line: Buffer): void;
+  /** Unix time in seconds. */
+  now(): number;
+  /** Whether an IP address is one of ours. */
+  isOurs(ip: string): boolean;
+  /** Whether mail for this address is taken from anybody. */
+  allows(recipient: Buffer): boolean | Promise<boolean>;
+  /** Starts a message; undefined: not now. */
+  open(): SmtpMessage | undefined;
+}
+
+/** What MAIL and RCPT said. */
+interface Transaction {
+  sender: Buffer;
+  isBad: boolean;
+  utf8: boolean;
+  recipients: Buffer[];
+  /** Memory that the recipients take, about. */
+  size: number;
+}
+
+/** A message being received, and whom it is from and for. */
+interface Receiving {
+  transaction: Transaction;
+  message: IncomingMessage;
+}
+
+/** Longest address, without the NUL behind it. */
+const addressLimit = 899;
+
+/** Memory that the recipients of one message may take, and that each takes beside its bytes. */
+const recipientsLimit = 8 << 20;
+const recipientOverhead = 128;
+
+/** What a command does; returns what to say, unless it has said it. */
+type Handler = (session: SmtpServer, command: Command) => Reply | undefined | Promise<Reply>;
+
+/** One session. */
+export class SmtpServer {
+  /** RFC 5321, 4.1.1; whatever is not here is not implemented. */
+  static readonly #handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
+    ["rcpt", (session, command) => session.#rcpt(command)],
+    ["mail", (session, command) => session.#mail(command)],
+    ["data", (session) => session.#open()],
+    ["quit", (session) => session.#quit()],
+    ["helo", (session, command) => session.#hello(command, [])],
+    ["ehlo", (session, command) => session.#hello(command, session.#keywords())],
+    ["rset", (session) => session.#reset()],
+    ["help", () => replies.help],
+    ["noop", () => replies.ok],
+    ["vrfy", () => replies.verify],
+  ]);
+
+  readonly #settings: SmtpSettings;
+  readonly #host: SmtpHost;
+  readonly #greeting: string;
+  readonly #line: (reply: Reply) => string;
+  readonly #commands = new CommandReader();
+  #helo: Buffer | undefined;
+  #transaction: Transaction | undefined;
+  #receiving: Receiving | undefined;
+  #exitCode: number | undefined;
+
+  constructor(settings: SmtpSettings, host: SmtpHost) {
+    this.#settings = settings;
+    this.#host = host;
+    this.#greeting = Buffer.from(settings.greeting).toString("latin1");
+    this.#line = settings.extensions.has("ENHANCEDSTATUSCODES") ? enhancedLine : plainLine;
+  }
+
+  /** Set when the session is over: 0 after QUIT, 1 after an error that ends it. */
+  get exitCode(): number | undefined {
+    return this.#exitCode;
+  }
+
+  /** The first reply; once, before feed(). */
+  greet(): void {
+    this.#send(`220 ${this.#greeting} ESMTP`);
+  }
+
+  /** Takes what the client sent. One call at a time; the bytes may be overwritten when it is done. */
+  async feed(input: Buffer): Promise<void> {
+    for (let rest = input; rest.length > 0 && this.#exitCode === undefined; )
+      rest = rest.subarray(await this.#take(rest));
+  }
+
+  /** Ends the session with a last reply. */
+  #fail(reply: Reply): void {
+    this.#reply(reply);
+    this.#exitCode = 1;
+  }
+
+  /** One command, or a piece of a message; returns the number of bytes that were that. */
+  async #take(input: Buffer): Promise<number> {
+    if (this.#receiving !== undefined) return this.#receive(this.#receiving, input);
+    const { taken, command } = this.#commands.take(input);
+    if (command !== undefined) {
+      const handler = SmtpServer.#handlers.get(command.verb) ?? (() => replies.unimplemented);
+      const reply = await handler(this, command);
+      if (reply !== undefined) this.#reply(reply);
+    }
+    return taken;
+  }
+
+  #send(line: string): void {
+    this.#host.reply(bytes(`${line}\r\n`));
+  }
+
+  #reply(reply: Reply): void {
+    this.#send(this.#line(reply));
+  }
+
+  #quit(): Reply {
+    this.#exitCode = 0;
+    return { text: `221 ${this.#greeting}` };
+  }
+
+  #hello({ argument }: Command, keywords: readonly string[]): undefined {
+    const lines = [this.#greeting, ...keywords];
+    for (const [index, line] of lines.entries())
+      this.#send(`250${index < lines.length - 1 ? "-" : " "}${line}`);
+    this.#transaction = undefined;
+    const honest = equalFold(argument, asBytes(this.#settings.connection.remoteHost));
+    this.#helo = honest ? undefined : Buffer.from(argument);
+  }
+
+  #keywords(): string[] {
+    const { extensions, sizeLimit } = this.#settings;
+    const offered = smtpExtensions.filter((extension) => extensions.has(extension));
+    return [
+      ...offered.map((keyword) => (keyword === "SIZE" ? `SIZE ${sizeLimit}` : keyword)),
+      "PIPELINING",
+      "8BITMIME",
+    ];
+  }
+
+  #reset(): Reply {
+    this.#transaction = undefined;
+    return replies.flushed;
+  }
+
+  /** The address of MAIL or RCPT; undefined: it is not acceptable. */
+  #path({ argument, whole }: Command): Path | undefined {
+    const path = parsePath(argument);
+    const literal = this.#settings.localIpHost && addressLiteral(path.address);
+    if (literal !== undefined && this.#host.isOurs(literal.ip))
+      path.address = Buffer.concat([
+        path.address.subarray(0, literal.at),
+        this.#settings.localIpHost ?? Buffer.of(),
+      ]);
+    return whole && path.address.length <= addressLimit ? path : undefined;
+  }
+
+  #mail(command: Command): Reply {
+    const path = this.#path(command);
+    if (path === undefined) return replies.syntax;
+    const { extensions, sizeLimit } = this.#settings;
+    const parameters = path.rest.toString("latin1").toUpperCase().split(" ");
+    const size = parameters.find((parameter) => parameter.startsWith("SIZE="))?.slice(5) ?? "";
+    const tooBig = sizeLimit > 0 && (leadingNumber(bytes(size)) ?? 0) > sizeLimit;
+    if (extensions.has("SIZE") && tooBig) return replies.tooBig;
+    this.#transaction = {
+      sender: path.address,
+      isBad: this.#isBad(path.address),
+      utf8: extensions.has("SMTPUTF8") && parameters.includes("SMTPUTF8"),
+      recipients: [],
+      size: 0,
+    };
+    return replies.senderOk;
+  }
+
+  #isBad(sender: Buffer): boolean {
+    const address = lowerCase(sender).toString("latin1");
+    const host = address.lastIndexOf("@");
+    const { badSenders } = this.#settings;
+    return badSenders.has(address) || (host >= 0 && badSenders.has(address.slice(host)));
+  }
+
+  async #rcpt(command: Command): Promise<Reply> {
+    const transaction = this.#transaction;
+    if (transaction === undefined) return replies.wantMail;
+    const path = this.#path(command);
+    if (path === undefined) return replies.syntax;
+    if (transaction.isBad) return replies.badSender;
+    const { relayClient } = this.#settings;
+    if (relayClient === undefined && !(await this.#host.allows(path.address))) return replies.noGateway;
+    if (transaction.size > recipientsLimit) return replies.tooManyRecipients;
+    const recipient = Buffer.concat([path.address, relayClient ?? Buffer.of()]);
+    transaction.recipients.push(recipient);
+    transaction.size += recipient.length + recipientOverhead;
+    return replies.recipientOk;
+  }
+
+  /** DATA: the transaction is used up, whatever becomes of it. */
+  async #open(): Promise<Reply> {
+    const transaction = this.#transaction;
+    if (transaction === undefined) return replies.wantMail;
+    if (transaction.recipients.length === 0) return replies.wantRecipient;
+    this.#transaction = undefined;
+    const message = this.#host.open();
+    if (message === undefined) return replies.noQueue;
+    const protocol = transaction.utf8 ? "UTF8SMTP" : "SMTP";
+    const receipt = { ...this.#settings.connection, protocol, helo: this.#helo };
+    await message.write(receivedField(receipt, this.#host.now()));
+    this.#receiving = { transaction, message: new IncomingMessage(message, this.#settings.sizeLimit) };
+    return replies.data;
+  }
+
+  /** A piece of the message; returns the number of bytes that belonged to it. */
+  async #receive({ transaction, message }: Receiving, input: Buffer): Promise<number> {
+    const { taken, end } = await message.take(input);
+    if (end === "stray") this.#fail(replies.strayLineFeed);
+    if (end === "end") {
+      this.#receiving = undefined;
+      const { sender, recipients } = transaction;
+      this.#reply(await message.submit(sender, recipients, () => this.#host.now()));
+    }
+    return taken;
+  }
+}
+
+const asBytes = (text: Uint8Array | string): Uint8Array => (typeof text === "string" ? bytes(text) : text);

@@ -1,0 +1,157 @@
+/** qmail-smtpd(8): takes mail from an SMTP client on descriptors 0 and 1 and gives it to qmail-queue. */
+import { networkInterfaces } from "node:os";
+import { bytes, leadingNumber, lowerCase } from "../core/bytes/text.ts";
+import { CdbDamaged } from "../core/control/cdbfile.ts";
+import { controlLine, controlLines, controlNumber, me } from "../core/control/control.ts";
+import { RcptHosts } from "../core/control/rcpthosts.ts";
+import { isSystemError } from "../core/exit.ts";
+import { Submission } from "../core/queue/submit.ts";
+import { environment } from "../core/sys/arguments.ts";
+import { Peer, PeerGone, PeerTimeout } from "../core/sys/peer.ts";
+import { type SmtpHost, SmtpServer, type SmtpSettings, smtpExtensions } from "../core/wire/smtp-server.ts";
+import type { SmtpMessage } from "../core/wire/smtp-server-message.ts";
+import { type Reply, replies } from "../core/wire/smtp-server-replies.ts";
+
+const defaultTimeout = 1200;
+
+/** Something is wrong on our side: the session ends with this reply. */
+class Trouble extends Error {
+  readonly reply: Reply;
+  constructor(reply: Reply) {
+    super(reply.text);
+    this.reply = reply;
+  }
+}
+
+export async function main(): Promise<number> {
+  let peer = new Peer(defaultTimeout);
+  try {
+    const settings = attempt(replies.unreadableControls, readSettings);
+    const hosts = attempt(replies.unreadableControls, () => new RcptHosts());
+    peer = new Peer(attempt(replies.unreadableControls, timeout));
+    const session = new SmtpServer(settings, new Host(peer, hosts));
+    session.greet();
+    while (session.exitCode === undefined) await session.feed(peer.read());
+    peer.flush();
+    return session.exitCode;
+  } catch (failure) {
+    return end(peer, failure);
+  }
+}
+
+/** Tells the client, if it is there, why the session ends. */
+function end(peer: Peer, failure: unknown): number {
+  if (failure instanceof PeerGone) return 1;
+  const reply =
+    failure instanceof PeerTimeout ? replies.timeout : failure instanceof Trouble ? failure.reply : undefined;
+  if (reply === undefined) throw failure;
+  try {
+    peer.write(bytes(`${reply.text}\r\n`));
+    peer.flush();
+  } catch (absence) {
+    if (!(absence instanceof PeerGone)) throw absence;
+  }
+  return 1;
+}
+
+/** What the session asks of us. */
+class Host implements SmtpHost {
+  readonly #peer: Peer;
+  readonly #hosts: RcptHosts;
+  constructor(peer: Peer, hosts: RcptHosts) {
+    this.#peer = peer;
+    this.#hosts = hosts;
+  }
+
+  reply(line: Buffer): void {
+    this.#peer.write(line);
+  }
+
+  now(): number {
+    return Math.floor(Date.now() / 1000);
+  }
+
+  isOurs(ip: string): boolean {
+    const interfaces = attempt(replies.unknownAddresses, networkInterfaces);
+    const addresses = Object.values(interfaces).flatMap((list) => list ?? []);
+    // 0.0.0.0 is this host, too (RFC 1122, 3.2.1.3), and so is ::.
+    return ip === "0.0.0.0" || ip === "::" || addresses.some(({ address }) => address === ip);
+  }
+
+  allows(recipient: Buffer): boolean {
+    return attempt(replies.unreadableControls, () => this.#hosts.allows(recipient));
+  }
+
+  open(): SmtpMessage | undefined {
+    try {
+      return new QueuedMessage();
+    } catch (failure) {
+      if (isSystemError(failure)) return undefined;
+      throw failure;
+    }
+  }
+}
+
+/** A message on its way into the queue. */
+class QueuedMessage implements SmtpMessage {
+  readonly #submission = new Submission();
+  #abandoned = false;
+
+  write(text: Uint8Array): void {
+    this.#submission.message(text);
+  }
+
+  abandon(): void {
+    this.#submission.abandon();
+    this.#abandoned = true;
+  }
+
+  submit(sender: Uint8Array, recipients: readonly Uint8Array[]): ReturnType<SmtpMessage["submit"]> {
+    if (!this.#abandoned) {
+      this.#submission.from(sender);
+      for (const recipient of recipients) this.#submission.to(recipient);
+    }
+    return this.#submission.close();
+  }
+}
+
+/** What the control files and the environment say. */
+function readSettings(): SmtpSettings {
+  const ours = me();
+  const greeting = controlLine("smtpgreeting") ?? ours;
+  if (greeting === undefined) throw new Trouble(replies.unreadableControls);
+  const databytes = environment("DATABYTES");
+  const sizeLimit = controlNumber("databytes") ?? 0;
+  const wanted = new Set(
+    controlLines("smtpextensions")?.map((line) => line.toString("latin1").toUpperCase()),
+  );
+  return {
+    greeting,
+    connection: {
+      local: environment("TCPLOCALHOST") ?? environment("TCPLOCALIP") ?? "unknown",
+      remoteIp: environment("TCPREMOTEIP") ?? "unknown",
+      remoteHost: environment("TCPREMOTEHOST") ?? "unknown",
+      remoteInfo: environment("TCPREMOTEINFO"),
+    },
+    relayClient: environment("RELAYCLIENT"),
+    sizeLimit: databytes === undefined ? sizeLimit : (leadingNumber(databytes) ?? 0),
+    badSenders: new Set(controlLines("badmailfrom")?.map((line) => lowerCase(line).toString("latin1"))),
+    localIpHost: controlLine("localiphost") ?? ours,
+    extensions: new Set(smtpExtensions.filter((extension) => wanted.has(extension))),
+  };
+}
+
+/** Seconds to wait for the client. */
+function timeout(): number {
+  return Math.max(controlNumber("timeoutsmtpd") ?? defaultTimeout, 1);
+}
+
+/** Does one step; where a file cannot be read, the session ends with `reply`. */
+function attempt<Result>(reply: Reply, step: () => Result): Result {
+  try {
+    return step();
+  } catch (failure) {
+    if (isSystemError(failure) || failure instanceof CdbDamaged) throw new Trouble(reply);
+    throw failure;
+  }
+}
