@@ -1,5 +1,5 @@
 /**
- * Makes bin/ and the `bin` of package.json from the registry: one launcher per program, which runs it from source.
+ * Makes bin/ and the `bin` of package.json and package-lock.json from the registry: one launcher per program, which runs it from source.
  * `bun scripts/launchers.ts [--check]`: with --check nothing is written, and exit code 1 says that something differs.
  */
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -17,15 +17,24 @@ bun=$root/node_modules/.bin/bun
 exec "$bun" "$root/src/main.ts" ${name} "$@"
 `;
 
+/** The list of programs in package.json, and in the copy of it that package-lock.json holds. */
+interface Listing {
+  bin: Record<string, string>;
+  packages?: { "": Listing };
+}
+
 /** What has to be written: path to content. Launchers that are in bin/ but have no program: null. */
 export function wanted(): Map<string, string | null> {
   const files = new Map<string, string | null>();
-  const bin = join(root, "bin");
-  for (const name of existsSync(bin) ? readdirSync(bin) : []) files.set(`bin/${name}`, null);
+  const directory = join(root, "bin");
+  for (const name of existsSync(directory) ? readdirSync(directory) : []) files.set(`bin/${name}`, null);
   for (const { name } of programs) files.set(`bin/${name}`, launcher(name));
-  const description = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
-  description.bin = Object.fromEntries(programs.map(({ name }) => [name, `bin/${name}`]));
-  files.set("package.json", `${JSON.stringify(description, null, 2)}\n`);
+  const bin = Object.fromEntries(programs.map(({ name }) => [name, `bin/${name}`]));
+  for (const path of ["package.json", "package-lock.json"]) {
+    const file: Listing = JSON.parse(readFileSync(join(root, path), "utf8"));
+    (file.packages?.[""] ?? file).bin = bin;
+    files.set(path, `${JSON.stringify(file, null, 2)}\n`);
+  }
   return files;
 }
 
