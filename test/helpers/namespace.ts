@@ -6,8 +6,13 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { groupLines, passwdLines } from "./users.ts";
 
-/** The command that runs another one in namespaces of its own. Needs root. */
-export const unshare = ["unshare", "--mount", "--net", "--propagation", "private"];
+/** The command that runs another one in namespaces of its own; what it leaves running dies with it. Needs root. */
+export const unshare = [
+  "unshare",
+  ...["--mount", "--propagation", "private"],
+  "--net",
+  ...["--pid", "--fork", "--kill-child", "--mount-proc"],
+];
 
 /** Whether this machine lets us make such namespaces. */
 export function canUnshare(): boolean {
