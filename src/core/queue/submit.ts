@@ -1,142 +1,152 @@
 /**
- * The client of qmail-queue: executes bin/qmail-queue, or $QMAILQUEUE, gives it the message on descriptor 0 and the
- * envelope on descriptor 1, and translates its exit code (qmail-queue(8)).
+ * The client of qmail-queue: gives it a message and an envelope, and says what came of it. The program is
+ * bin/qmail-queue, or $QMAILQUEUE.
+ *
+ * Where bin/qmail-queue is this very executable and would run as this very user, starting it would change nothing but
+ * the time it takes. A message that fits into memory is then taken in by this process; a larger one goes to a
+ * qmail-queue as soon as that shows. Nothing is in the queue's directories while more of the message is awaited, so
+ * that a caller who is killed leaves nothing behind.
  */
-import { closeSync } from "node:fs";
-import { isSystemError } from "../exit.ts";
-import { readSome, Writer } from "../sys/fd.ts";
-import { qmailHome } from "../sys/home.ts";
-import { pipe } from "../sys/libc.ts";
-import { type Child, type Start, start } from "../sys/spawn.ts";
+import { statSync } from "node:fs";
+import { Exit, isSystemError } from "../exit.ts";
+import { isThisExecutable } from "../sys/exec.ts";
+import { idsAreReal, inHome } from "../sys/home.ts";
+import type { Start } from "../sys/spawn.ts";
+import { queueExit } from "./codes.ts";
+import { QueueProgram } from "./execute.ts";
+import { enterQueue, takeIn } from "./intake.ts";
+import { queueRoot } from "./paths.ts";
+import { reportOf, type Verdict } from "./verdict.ts";
 
-/** What qmail-queue said: accepted, or a text whose first letter is D (permanent) or Z (temporary). */
-export type Verdict = { accepted: true; pid: number } | { accepted: false; report: string; pid: number };
+export type { Verdict } from "./verdict.ts";
 
-const customText = 82;
-const reports: Readonly<Record<number, string>> = {
-  0: "Zqq read error (#4.3.0)",
-  11: "Denvelope address too long for qq (#5.1.3)",
-  31: "Dmail server permanently rejected message (#5.3.0)",
-  51: "Zqq out of memory (#4.3.0)",
-  52: "Zqq timeout (#4.3.0)",
-  53: "Zqq write error or disk full (#4.3.0)",
-  54: "Zqq read error (#4.3.0)",
-  55: "Zqq unable to read configuration (#4.3.0)",
-  56: "Zqq trouble making network connection (#4.3.0)",
-  61: "Zqq trouble in home directory (#4.3.0)",
-  62: "Zqq trouble creating files in queue (#4.3.0)",
-  63: "Zqq trouble creating files in queue (#4.3.0)",
-  64: "Zqq trouble creating files in queue (#4.3.0)",
-  65: "Zqq trouble creating files in queue (#4.3.0)",
-  66: "Zqq trouble creating files in queue (#4.3.0)",
-  71: "Zmail server temporarily rejected message (#4.3.0)",
-  72: "Zconnection to mail server timed out (#4.4.1)",
-  73: "Zconnection to mail server rejected (#4.4.1)",
-  74: "Zcommunication with mail server failed (#4.4.2)",
-  81: "Zqq internal bug (#4.3.0)",
-  91: "Zqq internal bug (#4.3.0)",
-  115: "Denvelope address too long for qq (#5.1.3)",
-  120: "Zunable to exec qq (#4.3.0)",
-};
+/** Messages up to this size, in bytes, are held in memory. */
+const heldLimit = 262144;
+
+/** How long filing a message from memory may take, in milliseconds. */
+const patience = 3600_000;
 
 /** One message on its way into the queue. Write the message, then the envelope, then close. */
 export class Submission {
-  readonly #child: Child | undefined;
-  readonly #message: number;
-  readonly #envelope: number;
-  #out: Writer;
-  readonly #custom: number;
-  #state: "message" | "envelope" | "abandoned" = "message";
-  #broken = false;
+  readonly #environment: Start["environment"];
+  #held: Held | undefined;
+  #program: QueueProgram | undefined;
 
-  /**
-   * Starts the queue program, with our environment or the given one. A program that cannot be started shows in the
-   * verdict.
-   */
+  /** `environment` is the queue program's; default: ours. */
   constructor(environment?: Start["environment"]) {
-    const [messageRead, messageWrite] = pipe();
-    const [envelopeRead, envelopeWrite] = pipe();
-    const [customRead, customWrite] = pipe();
-    this.#message = messageWrite;
-    this.#envelope = envelopeWrite;
-    this.#custom = customRead;
-    this.#out = new Writer(messageWrite);
-    try {
-      this.#child = start({
-        command: [queueProgram()],
-        descriptors: [messageRead, envelopeRead, 2, null, null, null, customWrite],
-        directory: qmailHome(),
-        ...(environment === undefined ? {} : { environment }),
-      });
-    } catch (failure) {
-      if (!isSystemError(failure)) throw failure;
-    }
-    for (const fd of [messageRead, envelopeRead, customWrite]) closeSync(fd);
-  }
-
-  /** Number of the queue program's process, the `qp` of the log; 0 if it could not be started. */
-  get pid(): number {
-    return this.#child?.pid ?? 0;
+    this.#environment = environment;
+    if (process.env.QMAILQUEUE === undefined && isOurselves()) this.#held = new Held();
+    else this.#execute();
   }
 
   /** More of the message. */
   message(bytes: Uint8Array): void {
-    this.#write(bytes);
+    const held = this.#held;
+    if (held !== undefined && held.size + bytes.length > heldLimit) {
+      const program = this.#execute();
+      for (const piece of held.pieces) program.message(piece);
+    }
+    this.#target().message(bytes);
   }
 
   /** Ends the message and names the sender. */
   from(sender: Uint8Array): void {
-    this.#endMessage();
-    this.#write(Buffer.concat([Buffer.from("F"), sender, Buffer.of(0)]));
+    this.#target().from(sender);
   }
 
   /** One more recipient; after from(). */
   to(recipient: Uint8Array): void {
-    this.#write(Buffer.concat([Buffer.from("T"), recipient, Buffer.of(0)]));
+    this.#target().to(recipient);
   }
 
-  /** Gives the message up: the queue program meets an incomplete envelope and keeps nothing. */
+  /** Gives the message up: with an incomplete envelope, nothing is kept. */
   abandon(): void {
-    this.#endMessage();
-    this.#state = "abandoned";
+    this.#target().abandon();
   }
 
   /** Ends the envelope (if not abandoned) and waits for the verdict. */
   async close(): Promise<Verdict> {
-    this.#endMessage();
-    if (this.#state === "envelope") this.#write(Buffer.of(0));
-    this.#tell(() => this.#out.flush());
-    closeSync(this.#envelope);
-    const text = this.#child === undefined ? Buffer.alloc(0) : readCustom(this.#custom);
-    closeSync(this.#custom);
-    const end = this.#child === undefined ? { code: 120 } : await this.#child.ended;
-    const { pid } = this;
-    if ("signal" in end) return { accepted: false, report: "Zqq crashed (#4.3.0)", pid };
-    if (end.code === 0 && !this.#broken && this.#state === "envelope") return { accepted: true, pid };
-    return { accepted: false, report: reportOf(end.code, text), pid };
+    return await this.#target().close();
   }
 
-  #endMessage(): void {
-    if (this.#state !== "message") return;
-    this.#tell(() => this.#out.flush());
-    this.#out = new Writer(this.#envelope);
-    closeSync(this.#message);
-    this.#state = "envelope";
+  #target(): Held | QueueProgram {
+    return this.#held ?? this.#program ?? this.#execute();
   }
 
-  #write(bytes: Uint8Array): void {
-    this.#tell(() => this.#out.write(bytes));
+  #execute(): QueueProgram {
+    this.#held = undefined;
+    this.#program = new QueueProgram(queueProgram(), this.#environment);
+    return this.#program;
+  }
+}
+
+/** A message in memory, and its way into the queue without another process. */
+class Held {
+  readonly pieces: Buffer[] = [];
+  readonly #envelope: Buffer[] = [];
+  readonly #started = Math.floor(Date.now() / 1000);
+  #abandoned = false;
+  size = 0;
+
+  message(bytes: Uint8Array): void {
+    this.pieces.push(Buffer.from(bytes));
+    this.size += bytes.length;
   }
 
-  /** A queue program that reads no more has decided: its exit code tells, and writing on is pointless. */
-  #tell(send: () => void): void {
-    if (this.#broken || this.#child === undefined) return;
+  from(sender: Uint8Array): void {
+    this.#envelope.push(Buffer.from("F"), Buffer.from(sender), Buffer.of(0));
+  }
+
+  to(recipient: Uint8Array): void {
+    this.#envelope.push(Buffer.from("T"), Buffer.from(recipient), Buffer.of(0));
+  }
+
+  abandon(): void {
+    this.#abandoned = true;
+  }
+
+  close(): Verdict {
+    const { pid } = process;
+    const code = this.#abandoned ? queueExit.read : this.#takeIn();
+    return code === 0 ? { accepted: true, pid } : { accepted: false, report: reportOf(code), pid };
+  }
+
+  /** Does what qmail-queue would; returns its exit code. */
+  #takeIn(): number {
+    const mask = process.umask(0o033);
     try {
-      send();
+      enterQueue();
+      takeIn({
+        started: this.#started,
+        uid: process.getuid?.() ?? 0,
+        deadline: Date.now() + patience,
+        message: this.pieces,
+        envelope: [Buffer.concat([...this.#envelope, Buffer.of(0)])],
+      });
+      return 0;
     } catch (failure) {
-      if (!isSystemError(failure, "EPIPE")) throw failure;
-      this.#broken = true;
+      if (failure instanceof Exit) return failure.code;
+      throw failure;
+    } finally {
+      process.umask(mask);
     }
+  }
+}
+
+/** Whether this process, as it is, would do exactly what bin/qmail-queue does: same code, same user. */
+function isOurselves(): boolean {
+  try {
+    const root = process.geteuid?.() === 0;
+    // Started as root, qmail-queue becomes whom the queue belongs to.
+    return (
+      idsAreReal() &&
+      isThisExecutable(inHome("bin/qmail-queue")) &&
+      !(root && statSync(`${queueRoot()}/pid`).uid !== 0)
+    );
+  } catch (failure) {
+    // What is missing will show in what the program says.
+    if (isSystemError(failure)) return false;
+    throw failure;
   }
 }
 
@@ -144,22 +154,4 @@ export class Submission {
 function queueProgram(): string {
   const chosen = process.env.QMAILQUEUE ?? "bin/qmail-queue";
   return chosen.includes("/") || chosen === "" ? chosen : `./${chosen}`;
-}
-
-function reportOf(code: number, text: Buffer): string {
-  if (code === customText && text.length > 2) return text.toString("latin1");
-  const known = reports[code];
-  if (known !== undefined) return known;
-  const permanent = code >= 11 && code <= 40;
-  return permanent ? "Dqq permanent problem (#5.3.0)" : "Zqq temporary problem (#4.3.0)";
-}
-
-const customLimit = 255;
-
-/** What the program wrote to its descriptor 6. */
-function readCustom(fd: number): Buffer {
-  const text = Buffer.alloc(customLimit);
-  let length = 0;
-  for (let got = 1; got > 0 && length < customLimit; length += got) got = readSome(fd, text.subarray(length));
-  return text.subarray(0, length);
 }

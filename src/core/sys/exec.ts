@@ -44,7 +44,8 @@ function setVariable(name: string, value: string | Uint8Array | undefined): void
   else process.env[name] = typeof value === "string" ? value : Buffer.from(value).toString();
 }
 
-function isThisExecutable(path: string): boolean {
+/** Whether a program is this very executable under another name, and would have no other ids. */
+export function isThisExecutable(path: string): boolean {
   const there = statSync(path);
   const here = statSync(process.execPath, { throwIfNoEntry: false });
   const changesIds = (there.mode & 0o6000) !== 0;

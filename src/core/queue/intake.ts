@@ -1,0 +1,68 @@
+/** Taking a message in: from its pieces to an entry that qmail-send has seen, or to nothing at all. */
+import { statSync } from "node:fs";
+import { Exit, isSystemError } from "../exit.ts";
+import { qmailHome } from "../sys/home.ts";
+import { queueExit } from "./codes.ts";
+import { Entry } from "./entry.ts";
+import { EnvelopeReader } from "./envelope.ts";
+import { queueRoot } from "./paths.ts";
+import { queueReceived } from "./received.ts";
+import { pullTrigger } from "./trigger.ts";
+
+/** What is to be taken in. */
+export interface Intake {
+  /** When it began, in Unix seconds. */
+  started: number;
+  /** Real uid of who called. */
+  uid: number;
+  /** When it is too late to succeed, in Unix milliseconds. */
+  deadline: number;
+  message: Iterable<Uint8Array>;
+  /** `F` sender NUL, `T` recipient NUL ..., NUL (envelopes(5)). */
+  envelope: Iterable<Uint8Array>;
+}
+
+/**
+ * Puts a message into the queue and wakes qmail-send. When it returns, the message survives a power cut.
+ * @throws Exit with a code of qmail-queue(8); then nothing is left behind
+ */
+export function takeIn({ started, uid, deadline, message, envelope }: Intake): void {
+  const entry = new Entry(started);
+  try {
+    entry.message(queueReceived(process.pid, uid, started));
+    for (const piece of message) entry.message(piece);
+    entry.beginEnvelope();
+    entry.envelope(`u${uid}\0p${process.pid}\0`);
+    copyEnvelope(entry, envelope);
+    if (Date.now() > deadline) throw new Exit(queueExit.timeout);
+    entry.commit();
+  } catch (failure) {
+    entry.abandon();
+    throw failure;
+  }
+  pullTrigger();
+}
+
+function copyEnvelope(entry: Entry, envelope: Iterable<Uint8Array>): void {
+  const reader = new EnvelopeReader();
+  for (const piece of envelope) {
+    entry.envelope(piece.subarray(0, reader.read(piece)));
+    if (reader.done) return;
+  }
+  throw new Exit(queueExit.read);
+}
+
+/** Whether chdir(2) to the home and to the queue would work; an Exit with its code if not. */
+export function enterQueue(): void {
+  attempt(queueExit.home, () => statSync(`${qmailHome()}/.`));
+  attempt(queueExit.queue, () => statSync(`${queueRoot()}/.`));
+}
+
+/** Does one step; a failed system call ends the program with the step's exit code. */
+export function attempt<T>(code: number, work: () => T): T {
+  try {
+    return work();
+  } catch (failure) {
+    throw isSystemError(failure) ? new Exit(code) : failure;
+  }
+}
