@@ -92,6 +92,18 @@ function limited(settings: Settings): Settings {
 
 /** The queue manager; ends after TERM, or when a partner is gone. */
 export async function main(): Promise<number> {
+  try {
+    return await manage();
+  } catch (failure) {
+    if (failure instanceof Exit) throw failure;
+    // Descriptor 2 is a pipe from qmail-lspawn: what nobody foresaw is told in the log or nowhere.
+    log.add(`alert: oh no! ${String(failure instanceof Error ? failure.stack : failure)}\n`);
+    log.flush();
+    return 111;
+  }
+}
+
+async function manage(): Promise<number> {
   chooseUser();
   enter(qmailHome(), "home");
   const controls = controlsOrExit();
