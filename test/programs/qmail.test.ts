@@ -1,9 +1,11 @@
 /** qmail(1): private homes are made, mended, refused, given away; mail users come and go. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   chmodSync,
   chownSync,
+  copyFileSync,
   existsSync,
+  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
@@ -21,6 +23,8 @@ import { join } from "node:path";
 import { version } from "../../src/core/cli/version.ts";
 import { queueLayout } from "../../src/core/queue/layout.ts";
 import { type Outcome, programs, run } from "../scenarios/home.ts";
+
+setDefaultTimeout(30_000);
 
 const scratch = mkdtempSync(join(tmpdir(), "qmail-init-"));
 chmodSync(scratch, 0o755);
@@ -348,6 +352,21 @@ rootOnly("homes and their owners (needs root)", () => {
       `nobody\t${home}/mail/nobody/Maildir\towner`,
     );
     expect((await qmail("init", "--home", home)).stdout).toBe(`${home} is complete: nothing was missing\n`);
+  });
+
+  test("a home takes the programs along where its owner could not run them", async () => {
+    const hidden = join(scratch, "hidden");
+    mkdirSync(join(hidden, "bin"), { recursive: true });
+    chmodSync(hidden, 0o700);
+    copyFileSync(join(programs, "qmail"), join(hidden, "bin/qmail-ts"));
+    for (const name of readdirSync(programs).filter((name) => name !== "qmail-ts"))
+      linkSync(join(hidden, "bin/qmail-ts"), join(hidden, "bin", name));
+    const home = place();
+    const init = () => run([join(hidden, "bin/qmail"), "init", "--home", home, "--user", "nobody"]);
+    expect(await init()).toMatchObject({ code: 0, stderr: "" });
+    expect(await init()).toMatchObject({ code: 0, stdout: `${home} is complete: nothing was missing\n` });
+    expect(statSync(join(home, "bin/qmail-queue")).ino).toBe(statSync(join(home, "bin/qmail-ts")).ino);
+    rmSync(hidden, { recursive: true });
   });
 
   test("a home changes hands", async () => {

@@ -1,11 +1,14 @@
 /** Running a program of ours, in the name of a home's owner where root asks for it. */
+import { copyFileSync, linkSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { programs } from "../../programs.ts";
 import { isSystemError } from "../exit.ts";
 import { errorText } from "../sys/errors.ts";
 import { type End, start } from "../sys/spawn.ts";
 import { executables } from "./executables.ts";
 import { currentOwner, type Owner, ownerOfDirectory, ownerText } from "./home.ts";
-import { fail, refuse } from "./trouble.ts";
+import { look, placeDirectory } from "./place.ts";
+import { attempt, fail, refuse } from "./trouble.ts";
 
 /** Runs a program and returns how it ended; its output goes where ours goes. */
 async function execute(command: string[], home: string, owner?: Owner): Promise<End> {
@@ -26,12 +29,50 @@ async function execute(command: string[], home: string, owner?: Owner): Promise<
   }
 }
 
+/** Whether the owner can run a program: it may lie where only root gets to. */
+async function canRun(owner: Owner, program: string): Promise<boolean> {
+  try {
+    const { uid, gid } = owner;
+    const child = start({
+      command: [program, "--version"],
+      descriptors: [null, null, null],
+      directory: "/",
+      ids: { uid, gid },
+    });
+    const end = await child.ended;
+    return "code" in end && end.code === 0;
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    return false;
+  }
+}
+
+/**
+ * Copies the programs into a new home that is still ours, where its future owner can not run them from where they are.
+ * One executable of many names, as in dist/bin. Launchers of the source tree stay: what they start is there.
+ */
+export async function carryPrograms(home: string, owner: Owner): Promise<void> {
+  const executable = join(executables(), "qmail-ts");
+  if (look(executable) === undefined || (await canRun(owner, join(executables(), "qmail")))) return;
+  placeDirectory(join(home, "bin"), 0o755);
+  const copy = join(home, "bin/qmail-ts");
+  attempt(`copy ${executable} to ${copy}`, () => {
+    copyFileSync(executable, copy);
+    for (const { name } of programs) {
+      rmSync(join(home, "bin", name), { force: true });
+      linkSync(copy, join(home, "bin", name));
+    }
+  });
+}
+
 /**
  * Does the command of this process again as the home's owner, so that everything made belongs to them and nothing is
  * written through a link of theirs with root's rights. Returns the exit code.
  */
 export async function runAs(owner: Owner, home: string, args: string[]): Promise<number> {
-  const end = await execute([join(executables(), "qmail"), ...args], home, owner);
+  const [ours, copy] = [join(executables(), "qmail"), join(home, "bin/qmail")];
+  const program = !(await canRun(owner, ours)) && (await canRun(owner, copy)) ? copy : ours;
+  const end = await execute([program, ...args], home, owner);
   if ("signal" in end) throw fail(`qmail as ${ownerText(owner)} was killed by ${end.signal}`);
   return end.code;
 }

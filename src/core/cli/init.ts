@@ -2,7 +2,7 @@
 import { closeSync, lchownSync, lstatSync, openSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { tryLockExclusive } from "../sys/lock.ts";
-import { runAs } from "./as.ts";
+import { carryPrograms, runAs } from "./as.ts";
 import {
   currentOwner,
   type HomeState,
@@ -39,7 +39,9 @@ export async function init(options: InitOptions): Promise<InitResult> {
   const owner = ownerFor(home, state, options.user, me);
   const host = hostOf(home, state, wanted);
   if (state === "absent") makeHomeDirectory(home);
-  if (ownerOfDirectory(home).uid !== owner.uid) giveTo(home, owner);
+  const holder = ownerOfDirectory(home).uid;
+  if (state !== "home" && holder === me.uid && holder !== owner.uid) await carryPrograms(home, owner);
+  if (holder !== owner.uid) giveTo(home, owner);
   if (owner.uid !== me.uid)
     return { delegated: await runAs(owner, home, ["init", "--home", home, "--host", host]) };
   return {
