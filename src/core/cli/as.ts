@@ -54,7 +54,7 @@ async function canRun(owner: Owner, program: string): Promise<boolean> {
 export async function carryPrograms(home: string, owner: Owner): Promise<void> {
   const executable = join(executables(), "qmail-ts");
   if (look(executable) === undefined || (await canRun(owner, join(executables(), "qmail")))) return;
-  placeDirectory(join(home, "bin"), 0o755);
+  for (const name of ["control", "bin"]) placeDirectory(join(home, name), 0o755);
   const copy = join(home, "bin/qmail-ts");
   attempt(`copy ${executable} to ${copy}`, () => {
     copyFileSync(executable, copy);

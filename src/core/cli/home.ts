@@ -17,7 +17,8 @@ export function stateOf(home: string): HomeState {
   if (look(join(home, "control/me")) !== undefined) return checkedHome(home, found.uid);
   const entries = attempt(`read directory ${home}`, () => readdirSync(home));
   if (entries.length === 0) return "empty";
-  const begun = entries.length === 1 && entries[0] === "control" && onlyTemporary(join(home, "control"));
+  const ours = entries.every((name) => name === "control" || name === "bin");
+  const begun = ours && entries.includes("control") && onlyTemporary(join(home, "control"));
   if (begun) return "unfinished";
   throw refuse(`${home} is neither empty nor a qmail home (it has no control/me); nothing was changed`);
 }
