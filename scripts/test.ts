@@ -81,13 +81,9 @@ async function run(suite: Suite): Promise<Counts> {
   const output = out + err;
   const counts = suite.count(output) ?? { passed: 0, failed: 1, skipped: 0 };
   if (code !== 0 && counts.failed === 0) counts.failed = 1;
-  const shown =
-    counts.failed > 0
-      ? output
-      : output
-          .split("\n")
-          .filter((line) => suite.notable.test(line))
-          .join("\n");
+  const shown = [...new Set(output.split("\n"))]
+    .filter((line) => (counts.failed > 0 ? !/^\(pass\)/.test(line) : suite.notable.test(line)))
+    .join("\n");
   if (shown !== "") console.log(shown.trimEnd());
   console.log(`${suite.name}: ${inWords(counts)} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
   return counts;
