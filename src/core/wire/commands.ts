@@ -35,10 +35,10 @@ export class CommandReader {
   take(bytes: Buffer): { taken: number; command: Command | undefined } {
     const end = bytes.indexOf(lineFeed);
     if (end < 0) {
-      this.#keep(Buffer.from(bytes));
+      this.#keep(bytes, true);
       return { taken: bytes.length, command: undefined };
     }
-    this.#keep(bytes.subarray(0, end));
+    this.#keep(bytes.subarray(0, end), false);
     const line = this.#parts.length === 1 ? (this.#parts[0] ?? bytes) : Buffer.concat(this.#parts);
     const command = { ...parse(line), whole: this.#whole };
     this.#parts = [];
@@ -47,10 +47,11 @@ export class CommandReader {
     return { taken: end + 1, command };
   }
 
-  #keep(piece: Buffer): void {
+  /** Adds to the line what there is room for; a copy where the line goes on after this call. */
+  #keep(piece: Buffer, copy: boolean): void {
     const kept = piece.subarray(0, this.#limit - this.#length);
     if (kept.length < piece.length) this.#whole = false;
-    if (kept.length > 0 || this.#parts.length === 0) this.#parts.push(kept);
+    if (kept.length > 0) this.#parts.push(copy ? Buffer.from(kept) : kept);
     this.#length += kept.length;
     // A client that sends single bytes must not cost more than one that sends lines.
     if (this.#parts.length > 64) this.#parts = [Buffer.concat(this.#parts)];
