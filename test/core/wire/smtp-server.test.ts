@@ -31,6 +31,10 @@ const rows: readonly (readonly [string, string, Circumstances?])[] = [
   [mail(`${"Received: x\r\n".repeat(99)}\r\nReceived: x\r\n.\r\n`), "250 250 354 250"],
   [mail(`${"Received: x\r\ndelivered\r\n".repeat(50)}.\r\n`), "250 250 354 554"],
   [mail(`${"Received: x\r\n".repeat(100)}.\r\n`), "250 250 354 554", { settings: { sizeLimit: 4 } }],
+  [mail("x\r\n.\r\r\nNOOP\r\n"), "250 250 354"],
+  [mail("x\r\n.\r.\r\n.\rx\r\n..\r\nNOOP\r\n"), "250 250 354"],
+  [mail("x\r.\r\nNOOP\r\r\n.\r\nNOOP\r\n"), "250 250 354 250 250"],
+  [mail("x\r\n.\n"), "250 250 354 451"],
   [mail("x\n.\nMAIL FROM:<evil>\r\n"), "250 250 354 451"],
   [`NOOP ${"x".repeat(100_000)}\r\nMAIL FROM:<a>${"x".repeat(100_000)}\r\nNOOP\r\n`, "250 555 250"],
 ];
