@@ -60,6 +60,7 @@ export class Todo {
     if (this.#position >= this.#ids.length && !this.#look()) return false;
     const batch = this.#ids.slice(this.#position, this.#position + batchLimit);
     this.#position += batch.length;
+    if (this.#position >= this.#ids.length) this.#ids = [];
     const prepared = batch.map((id) => this.#prepare(id)).filter((message) => message !== undefined);
     if (prepared.length > 0) this.#commit(prepared);
     return true;

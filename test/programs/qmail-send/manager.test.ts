@@ -314,6 +314,9 @@ const message = fc.record({
   fates,
 });
 
+/** More in a long run: FUZZ_RUNS. */
+const runs = Number(process.env.FUZZ_RUNS ?? 25);
+
 test("through random deliveries, failures of the disk and restarts, nothing is lost", () => {
   const run = fc.record({
     messages: fc.array(message, { minLength: 1, maxLength: 8 }),
@@ -371,9 +374,9 @@ test("through random deliveries, failures of the disk and restarts, nothing is l
           expect(reached.has(recipient) || told.includes(`<${recipient}>:\n`)).toBe(true);
       expect(world.left()).toEqual([]);
     }),
-    { numRuns: 60 },
+    { numRuns: runs },
   );
-});
+}, 60_000);
 
 test("without failures every recipient gets the message exactly once", () => {
   fc.assert(
