@@ -137,10 +137,34 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-newu.ts"),
   },
   {
+    name: "qmail-pop3d",
+    section: 8,
+    summary: "distribute mail via POP",
+    load: () => import("./programs/qmail-pop3d.ts"),
+  },
+  {
+    name: "qmail-popup",
+    section: 8,
+    summary: "read a POP username and password",
+    load: () => import("./programs/qmail-popup.ts"),
+  },
+  {
     name: "qmail-pw2u",
     section: 8,
     summary: "build address assignments from a passwd file",
     load: () => import("./programs/qmail-pw2u.ts"),
+  },
+  {
+    name: "qmail-qmqpd",
+    section: 8,
+    summary: "receive mail via QMQP",
+    load: () => import("./programs/qmail-qmqpd.ts"),
+  },
+  {
+    name: "qmail-qmtpd",
+    section: 8,
+    summary: "receive mail via QMTP",
+    load: () => import("./programs/qmail-qmtpd.ts"),
   },
   {
     name: "qmail-qread",

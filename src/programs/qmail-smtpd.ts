@@ -1,12 +1,14 @@
 /** qmail-smtpd(8): takes mail from an SMTP client on descriptors 0 and 1 and gives it to qmail-queue. */
 import { networkInterfaces } from "node:os";
-import { bytes, leadingNumber, lowerCase } from "../core/bytes/text.ts";
+import { bytes, lowerCase } from "../core/bytes/text.ts";
 import { CdbDamaged } from "../core/control/cdbfile.ts";
 import { controlLine, controlLines, controlNumber, me } from "../core/control/control.ts";
+import { databytes } from "../core/control/databytes.ts";
 import { RcptHosts } from "../core/control/rcpthosts.ts";
 import { isSystemError } from "../core/exit.ts";
 import { Submission } from "../core/queue/submit.ts";
 import { environment } from "../core/sys/arguments.ts";
+import { connection } from "../core/sys/connection.ts";
 import { Peer, PeerGone, PeerTimeout } from "../core/sys/peer.ts";
 import { type SmtpHost, SmtpServer, type SmtpSettings, smtpExtensions } from "../core/wire/smtp-server.ts";
 import type { SmtpMessage } from "../core/wire/smtp-server-message.ts";
@@ -120,21 +122,14 @@ function readSettings(): SmtpSettings {
   const ours = me();
   const greeting = controlLine("smtpgreeting") ?? ours;
   if (greeting === undefined) throw new Trouble(replies.unreadableControls);
-  const databytes = environment("DATABYTES");
-  const sizeLimit = controlNumber("databytes") ?? 0;
   const wanted = new Set(
     controlLines("smtpextensions")?.map((line) => line.toString("latin1").toUpperCase()),
   );
   return {
     greeting,
-    connection: {
-      local: environment("TCPLOCALHOST") ?? environment("TCPLOCALIP") ?? "unknown",
-      remoteIp: environment("TCPREMOTEIP") ?? "unknown",
-      remoteHost: environment("TCPREMOTEHOST") ?? "unknown",
-      remoteInfo: environment("TCPREMOTEINFO"),
-    },
+    connection: connection(),
     relayClient: environment("RELAYCLIENT"),
-    sizeLimit: databytes === undefined ? sizeLimit : (leadingNumber(databytes) ?? 0),
+    sizeLimit: databytes(),
     badSenders: new Set(controlLines("badmailfrom")?.map((line) => lowerCase(line).toString("latin1"))),
     localIpHost: controlLine("localiphost") ?? ours,
     extensions: new Set(smtpExtensions.filter((extension) => wanted.has(extension))),

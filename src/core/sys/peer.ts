@@ -20,22 +20,33 @@ const atOnce = 4096;
 /** poll(2) counts milliseconds in 32 bits. */
 const longest = 2147483;
 
+/** What not every server needs. */
+export interface PeerLimits {
+  /** When the session ends, whatever happens (as Date.now() counts). */
+  deadline?: number;
+  /** How many bytes one read takes: few where another program is to read what follows. */
+  most?: number;
+}
+
 /** Buffered writing to a client; and reading, which always writes first. Every method may throw PeerGone. */
 export class Peer {
   readonly #milliseconds: number;
-  readonly #in = Buffer.allocUnsafeSlow(chunk);
+  readonly #deadline: number;
+  readonly #in: Buffer;
   #out: Buffer[] = [];
   #size = 0;
 
   /** @param seconds how long one read or write may take */
-  constructor(seconds: number) {
+  constructor(seconds: number, { deadline = Number.POSITIVE_INFINITY, most = chunk }: PeerLimits = {}) {
     this.#milliseconds = Math.min(seconds, longest) * 1000;
+    this.#deadline = deadline;
+    this.#in = Buffer.allocUnsafeSlow(most);
   }
 
   /** What the client sent, valid until the next call. Throws PeerTimeout; at the end of the input, PeerGone. */
   read(): Buffer {
     this.flush();
-    if (!waitFor(input, "read", this.#milliseconds)) throw new PeerTimeout();
+    if (!waitFor(input, "read", this.#patience())) throw new PeerTimeout();
     const length = presence(() => readSome(input, this.#in));
     if (length === 0) throw new PeerGone();
     return this.#in.subarray(0, length);
@@ -55,8 +66,12 @@ export class Peer {
     for (let offset = 0; offset < bytes.length; ) offset += this.#writeSome(bytes.subarray(offset));
   }
 
+  #patience(): number {
+    return Math.max(0, Math.min(this.#milliseconds, this.#deadline - Date.now()));
+  }
+
   #writeSome(bytes: Buffer): number {
-    if (!waitFor(output, "write", this.#milliseconds)) throw new PeerGone();
+    if (!waitFor(output, "write", this.#patience())) throw new PeerGone();
     return presence(() => {
       try {
         return writeSync(output, bytes, 0, Math.min(bytes.length, atOnce));
