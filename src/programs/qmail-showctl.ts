@@ -1,7 +1,7 @@
 /** qmail-showctl(8): what the control files say, or mean by not being there. */
 import { readdirSync, statSync } from "node:fs";
 import { controlLine, controlLines } from "../core/control/control.ts";
-import { type ControlFile, controlFiles, idleMorercpthosts } from "../core/control/files.ts";
+import { type ControlFile, controlFiles, furtherFiles, idleMorercpthosts } from "../core/control/files.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { defaultSplit, queueSplit } from "../core/queue/paths.ts";
 import { Writer } from "../core/sys/fd.ts";
@@ -39,8 +39,10 @@ function show(out: Writer): void {
     out.write(`\n${name}: ${describe(name, idle ? idleMorercpthosts : file, me)}\n`);
     if (name === "morercpthosts") out.write(`\n${database}: ${describeDatabase()}\n`);
   }
-  for (const name of names)
-    if (!known.has(name)) out.write(`\n${name}: I have no idea what this file does.\n`);
+  for (const name of names.filter((found) => !known.has(found))) {
+    const file = furtherFiles.get(name);
+    out.write(`\n${name}: ${file ? describe(name, file, me) : "I have no idea what this file does."}\n`);
+  }
 }
 
 const bytesOf = (text: string): Buffer => Buffer.from(text);

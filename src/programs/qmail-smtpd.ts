@@ -4,7 +4,8 @@ import { bytes, lowerCase } from "../core/bytes/text.ts";
 import { CdbDamaged } from "../core/control/cdbfile.ts";
 import { controlLine, controlLines, controlNumber, me } from "../core/control/control.ts";
 import { databytes } from "../core/control/databytes.ts";
-import { RcptHosts } from "../core/control/rcpthosts.ts";
+import { HostList, RcptHosts } from "../core/control/rcpthosts.ts";
+import type { Mailboxes } from "../core/delivery/mailbox.ts";
 import { isSystemError } from "../core/exit.ts";
 import { Submission } from "../core/queue/submit.ts";
 import { environment } from "../core/sys/arguments.ts";
@@ -29,9 +30,12 @@ export async function main(): Promise<number> {
   let peer = new Peer(defaultTimeout);
   try {
     const settings = attempt(replies.unreadableControls, readSettings);
-    const hosts = attempt(replies.unreadableControls, () => new RcptHosts());
+    const recipients = attempt(replies.unreadableControls, () => ({
+      allowed: new RcptHosts(),
+      checked: HostList.read("validrcpt"),
+    }));
     peer = new Peer(attempt(replies.unreadableControls, timeout));
-    const session = new SmtpServer(settings, new Host(peer, hosts));
+    const session = new SmtpServer(settings, new Host(peer, recipients));
     session.greet();
     while (session.exitCode === undefined) await session.feed(peer.read());
     peer.flush();
@@ -56,13 +60,20 @@ function end(peer: Peer, failure: unknown): number {
   return 1;
 }
 
+/** Whose mail is taken, and at which of these hosts it is asked for each address whether it leads anywhere. */
+interface Recipients {
+  allowed: RcptHosts;
+  checked: HostList | undefined;
+}
+
 /** What the session asks of us. */
 class Host implements SmtpHost {
   readonly #peer: Peer;
-  readonly #hosts: RcptHosts;
-  constructor(peer: Peer, hosts: RcptHosts) {
+  readonly #recipients: Recipients;
+  #mailboxes: Mailboxes | undefined;
+  constructor(peer: Peer, recipients: Recipients) {
     this.#peer = peer;
-    this.#hosts = hosts;
+    this.#recipients = recipients;
   }
 
   reply(line: Buffer): void {
@@ -81,7 +92,14 @@ class Host implements SmtpHost {
   }
 
   allows(recipient: Buffer): boolean {
-    return attempt(replies.unreadableControls, () => this.#hosts.allows(recipient));
+    return attempt(replies.unreadableControls, () => this.#recipients.allowed.allows(recipient));
+  }
+
+  async exists(recipient: Buffer): Promise<boolean> {
+    if (this.#recipients.checked?.has(recipient) !== true) return true;
+    const { Mailboxes } = await import("../core/delivery/mailbox.ts");
+    this.#mailboxes ??= attempt(replies.unreadableControls, () => new Mailboxes());
+    return this.#mailboxes.mayHave(recipient);
   }
 
   open(): SmtpMessage | undefined {

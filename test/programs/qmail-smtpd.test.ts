@@ -1,6 +1,6 @@
 /** qmail-smtpd under bad conditions, and what only a real client sees; the recorded cases are in test/conformance. */
 import { expect, test } from "bun:test";
-import { closeSync, ftruncateSync, mkdirSync, openSync, writeSync } from "node:fs";
+import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { bin, run, Scratch } from "../helpers/built.ts";
 
@@ -167,4 +167,78 @@ test("without descriptors for the queue program, mail waits and the session goes
     if (text.endsWith("354 go ahead\r\n")) outcomes.add("taken");
   }
   expect([...outcomes]).toEqual(["refused", "taken"]);
+});
+
+/** Address; and what is said to it where control/validrcpt lists test.dom and .virt.dom. */
+const mailboxes: readonly (readonly [string, string])[] = [
+  ["joe@test.dom", "250"],
+  ["JOE@Test.Dom", "250"],
+  ["joe-list@test.dom", "250"],
+  ["joe-any-thing@test.dom", "250"],
+  ["joe-thing@test.dom", "550"],
+  ["joe-folder@test.dom", "550"],
+  ["ann@test.dom", "550"],
+  ["postmaster@test.dom", "250"],
+  ["ann@unlisted.dom", "250"],
+  ["ann@far.test.dom", "250"],
+  ["info@x.virt.dom", "250"],
+  ["ann@x.virt.dom", "550"],
+  ["gone-x@test.dom", "250"],
+  ["shy-x@test.dom", "250"],
+  ["ann", "250"],
+  ["@test.dom", "250"],
+];
+test("control/validrcpt: addresses that lead nowhere are refused, those of which it is not known are not", async () => {
+  using home = new Home();
+  home.write("control/locals", "test.dom\nunlisted.dom\n");
+  home.write("control/virtualdomains", ".virt.dom:virt\n");
+  home.write("control/validrcpt", "test.dom\n.virt.dom\n");
+  const ids = `${process.getuid?.()}:${process.getgid?.()}`;
+  const user = (name: string): string => `${name}:${ids}:${home.in(name)}`;
+  home.write(
+    "users/assign",
+    `=joe:${user("joe")}:::\n+joe-:${user("joe")}:-::\n+gone-:${user("gone")}:-::\n+shy-:${user("shy")}:-::\n` +
+      `+virt-:${user("virt")}:-::\n+:${user("alias")}:-::\n.\n`,
+  );
+  expect(await run("qmail-newu", { env: home.env })).toMatchObject({ code: 0, stderr: "" });
+  for (const file of ["joe/.qmail-list", "joe/.qmail-any-default", "alias/.qmail-postmaster"])
+    home.write(file, "");
+  home.write("virt/.qmail-info", "");
+  mkdirSync(home.in("joe/.qmail-folder"));
+  mkdirSync(home.in("shy"));
+  chmodSync(home.in("shy"), 0o1755);
+  const said = await home.say(
+    `MAIL FROM:<>\r\n${mailboxes.map(([address]) => `RCPT TO:<${address}>\r\n`).join("")}`,
+  );
+  const replies = said.stdout.split("\r\n").slice(2, -1);
+  expect(mailboxes.map(([address], index) => [address, replies[index]?.slice(0, 3)])).toEqual(
+    mailboxes.map((row) => [...row]),
+  );
+  expect(replies).toContain("550 sorry, no mailbox here by that name (#5.1.1)");
+  home.write("users/cdb", "damaged");
+  expect((await home.say("MAIL FROM:<>\r\nRCPT TO:<ann@test.dom>\r\n")).stdout).toEndWith(
+    "250 ok\r\n250 ok\r\n",
+  );
+});
+
+test("control/validrcpt without users/cdb asks bin/qmail-getpw, whichever that is", async () => {
+  using home = new Home();
+  home.write("control/validrcpt", "mx\n");
+  const record = `u\\0001\\0001\\000${home.path}\\000-\\000%s\\000`;
+  const getpw = `#!/bin/sh\n[ "$1" = broken ] && exit 118\nprintf '${record}' "$1"\n`;
+  home.write("bin/qmail-getpw", getpw, 0o755);
+  home.write(".qmail-known", "");
+  const { stdout } = await home.say(
+    "MAIL FROM:<>\r\nRCPT TO:<known@mx>\r\nRCPT TO:<ann@mx>\r\nRCPT TO:<broken@mx>\r\n",
+  );
+  expect(stdout.split("\r\n").map((line) => line.slice(0, 3))).toEqual([
+    "220",
+    "250",
+    "250",
+    "550",
+    "250",
+    "",
+  ]);
+  rmSync(home.in("bin/qmail-getpw"));
+  expect((await home.say("MAIL FROM:<>\r\nRCPT TO:<ann@mx>\r\n")).stdout).toEndWith("250 ok\r\n250 ok\r\n");
 });

@@ -71,6 +71,12 @@ export const controlFiles: readonly (readonly [string, ControlFile])[] = [
   ["virtualdomains", list("No virtual domains.", "Virtual domain: ", "")],
 ];
 
+/** Files that only this implementation has, shown where they are there. */
+export const furtherFiles: ReadonlyMap<string, ControlFile> = new Map([
+  ["smtpextensions", list("", "SMTP extension: ")],
+  ["validrcpt", list("", "Recipients at ", " are looked up before SMTP mail for them is taken.")],
+]);
+
 /** What stands for morercpthosts where there is no rcpthosts, which lets everything through by itself. */
 export const idleMorercpthosts = list(
   "No rcpthosts; morercpthosts is irrelevant.",

@@ -1,4 +1,4 @@
-/** control/rcpthosts and control/morercpthosts.cdb: the domains that strangers may send mail to (qmail-smtpd(8)). */
+/** Lists of hosts and `.domain`s, above all control/rcpthosts: whom strangers may send mail to (qmail-smtpd(8)). */
 import { lowerCase } from "../bytes/text.ts";
 import { isSystemError } from "../exit.ts";
 import { inHome } from "../sys/home.ts";
@@ -8,27 +8,38 @@ import { controlLines } from "./control.ts";
 const at = 64;
 const dot = 46;
 
-/** The lists as they are at the time of the call. Throws where they cannot be read. */
-export class RcptHosts {
-  readonly #hosts: ReadonlySet<string> | undefined;
-  readonly #more: CdbFile | undefined;
+/** A control file that lists hosts, and `.domain`s for all below them, as it is at the time of the call. */
+export class HostList {
+  readonly #hosts: ReadonlySet<string>;
 
-  constructor() {
-    const lines = controlLines("rcpthosts");
-    this.#hosts = lines && new Set(lines.map((line) => lowerCase(line).toString("latin1")));
-    this.#more = lines && openMore();
+  constructor(lines: readonly Buffer[]) {
+    this.#hosts = new Set(lines.map((line) => lowerCase(line).toString("latin1")));
   }
+
+  /** The list in a control file; undefined: no such file. Throws where it cannot be read. */
+  static read(name: string): HostList | undefined {
+    const lines = controlLines(name);
+    return lines && new HostList(lines);
+  }
+
+  /** Whether the host of an address is listed; without an @ it has none. */
+  has(address: Buffer): boolean {
+    return endings(address).some((name) => this.#hosts.has(name.toString("latin1")));
+  }
+}
+
+/** control/rcpthosts and control/morercpthosts.cdb as they are at the time of the call. Throws where they cannot be read. */
+export class RcptHosts {
+  readonly #hosts = HostList.read("rcpthosts");
+  readonly #more = this.#hosts && openMore();
 
   /**
    * Whether mail for an address is taken: where there is no rcpthosts, where the address has no @, or where its host
    * or a `.domain` at the end of it is listed. Throws CdbDamaged or a system error.
    */
   allows(address: Buffer): boolean {
-    const separator = address.lastIndexOf(at);
-    if (this.#hosts === undefined || separator < 0) return true;
-    const names = endings(lowerCase(address.subarray(separator + 1)));
-    const listed = names.some((name) => this.#hosts?.has(name.toString("latin1")));
-    return listed || names.some((name) => this.#more?.find(name) !== undefined);
+    if (this.#hosts === undefined || !address.includes(at) || this.#hosts.has(address)) return true;
+    return endings(address).some((name) => this.#more?.find(name) !== undefined);
   }
 
   close(): void {
@@ -45,8 +56,11 @@ function openMore(): CdbFile | undefined {
   }
 }
 
-/** The host, and every part of it that begins with a dot: `a.b.c`, `.b.c`, `.c`. */
-function endings(host: Buffer): Buffer[] {
+/** Of `a@B.c.d`: `b.c.d`, `.c.d`, `.d`. */
+function endings(address: Buffer): Buffer[] {
+  const separator = address.lastIndexOf(at);
+  if (separator < 0) return [];
+  const host = lowerCase(address.subarray(separator + 1));
   return Array.from(host.keys())
     .filter((index) => index === 0 || host[index] === dot)
     .map((index) => host.subarray(index));

@@ -87,21 +87,28 @@ export function safeExtension(extension: Uint8Array): Buffer {
  * `.qmail-a-default`, `.qmail-default`. Undefined if there is none and there need be none.
  * @throws Exit 100 if nobody has this address; 111 if a file can not be read or may not be trusted
  */
-export function findDotQmail({ dash: prefix, extension }: Address): DotQmail | undefined {
-  const safe = safeExtension(extension);
-  const exact = readDotQmail(fileName(prefix, safe));
-  if (exact !== undefined) {
-    const start = safe.length - fallback.length;
-    const named = start >= 0 && safe.subarray(start).equals(fallback);
-    return { ...exact, matched: named ? extension.subarray(start) : undefined };
+export function findDotQmail(address: Address): DotQmail | undefined {
+  for (const { name, matched } of dotQmailNames(address)) {
+    const found = readDotQmail(name);
+    if (found !== undefined) return { ...found, matched };
   }
+  if (address.dash.length > 0) throw permanent("Sorry, no mailbox here by that name. (#5.1.1)\n");
+  return undefined;
+}
+
+/** The names under which an address may have its .qmail file, first come first served; `matched` as in DotQmail. */
+export function* dotQmailNames({
+  dash: prefix,
+  extension,
+}: Address): Generator<{ name: Buffer; matched: Buffer | undefined }> {
+  const safe = safeExtension(extension);
+  const start = safe.length - fallback.length;
+  const named = start >= 0 && safe.subarray(start).equals(fallback);
+  yield { name: fileName(prefix, safe), matched: named ? extension.subarray(start) : undefined };
   for (let length = safe.length; length >= 0; length--) {
     if (length > 0 && safe[length - 1] !== dash) continue;
-    const found = readDotQmail(fileName(prefix, safe.subarray(0, length), fallback));
-    if (found !== undefined) return { ...found, matched: extension.subarray(length) };
+    yield { name: fileName(prefix, safe.subarray(0, length), fallback), matched: extension.subarray(length) };
   }
-  if (prefix.length > 0) throw permanent("Sorry, no mailbox here by that name. (#5.1.1)\n");
-  return undefined;
 }
 
 /**

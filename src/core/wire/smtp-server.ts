@@ -39,6 +39,8 @@ export interface SmtpHost {
   isOurs(ip: string): boolean;
   /** Whether mail for this address is taken from anybody. */
   allows(recipient: Buffer): boolean | Promise<boolean>;
+  /** Whether an address that mail is taken for leads anywhere, as far as that is to be found out now. */
+  exists(recipient: Buffer): boolean | Promise<boolean>;
   /** Starts a message; undefined: not now. */
   open(): SmtpMessage | undefined;
 }
@@ -217,7 +219,10 @@ export class SmtpServer {
     if (path === undefined) return replies.syntax;
     if (transaction.isBad) return replies.badSender;
     const { relayClient } = this.#settings;
-    if (relayClient === undefined && !(await this.#host.allows(path.address))) return replies.noGateway;
+    if (relayClient === undefined) {
+      if (!(await this.#host.allows(path.address))) return replies.noGateway;
+      if (!(await this.#host.exists(path.address))) return replies.noMailbox;
+    }
     if (transaction.size > recipientsLimit) return replies.tooManyRecipients;
     const recipient = Buffer.concat([path.address, relayClient ?? Buffer.of()]);
     transaction.recipients.push(recipient);

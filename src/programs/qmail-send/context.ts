@@ -3,9 +3,9 @@
  * no path of their own: qmail-send.ts gives them the real outside, the tests a simulated one.
  */
 import type { BounceAddresses } from "../../core/mail/bounce.ts";
+import type { Routing } from "../../core/mail/routing.ts";
 import type { QueueDirectory } from "../../core/queue/paths.ts";
 import type { Channel } from "./channel.ts";
-import type { Routing } from "./routing.ts";
 import type { Schedule } from "./schedule.ts";
 
 /** A file read record by record; the records end with NUL. */

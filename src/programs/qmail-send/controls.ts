@@ -1,8 +1,8 @@
 /** The control files of qmail-send(8), read into one value. */
 import { controlLine, controlLines, controlNumber } from "../../core/control/control.ts";
 import { isSystemError } from "../../core/exit.ts";
+import { Routing, type RoutingControls } from "../../core/mail/routing.ts";
 import type { Settings } from "./context.ts";
-import { Routing, type RoutingControls } from "./routing.ts";
 
 const week = 604800;
 const defaultConcurrency = [10, 20] as const;

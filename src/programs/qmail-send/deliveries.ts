@@ -4,11 +4,11 @@
  */
 import { isSystemError } from "../../core/exit.ts";
 import { failureParagraph } from "../../core/mail/bounce.ts";
+import { senderFor } from "../../core/mail/routing.ts";
 import { type Channel, channels, channelTable } from "./channel.ts";
 import { type Context, helpPause, recipientsPath } from "./context.ts";
 import type { Job, Jobs } from "./jobs.ts";
 import { logSafe } from "./log.ts";
-import { senderFor } from "./routing.ts";
 
 /** A recipient being tried. `offset` is the place of its record in the recipient list. */
 interface Delivery {

@@ -3,6 +3,7 @@
  * Between events, work() does what can be done without waiting, and wakeAt() says until when to wait.
  */
 import { isSystemError } from "../../core/exit.ts";
+import type { Routing } from "../../core/mail/routing.ts";
 import type { Channel } from "./channel.ts";
 import { Cleaner } from "./cleaner.ts";
 import { Cleanup } from "./cleanup.ts";
@@ -11,7 +12,6 @@ import { Deliveries } from "./deliveries.ts";
 import { Finisher } from "./finish.ts";
 import { Jobs } from "./jobs.ts";
 import { Passes } from "./passes.ts";
-import type { Routing } from "./routing.ts";
 import { enroll, enrollFailed, recordSchedule, Schedule } from "./schedule.ts";
 import { Todo } from "./todo.ts";
 

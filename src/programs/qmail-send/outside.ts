@@ -1,6 +1,7 @@
 /** The manager with the real outside: the queue on disk, the log, the partners, and what can happen to them. */
 import { constants, openSync } from "node:fs";
 import { isSystemError } from "../../core/exit.ts";
+import { Routing } from "../../core/mail/routing.ts";
 import { triggerPath } from "../../core/queue/trigger.ts";
 import { arrivals } from "../../core/sys/input.ts";
 import type { Bell } from "./bell.ts";
@@ -12,7 +13,6 @@ import { queueBounce } from "./inject.ts";
 import { Manager } from "./manager.ts";
 import { Outbox } from "./outbox.ts";
 import { CommandPipe } from "./partners.ts";
-import { Routing } from "./routing.ts";
 
 /** Commands to a spawner, its reports. */
 export const spawners = [

@@ -45,6 +45,7 @@ export async function talk(input: string | Buffer, how: Circumstances = {}): Pro
       now: () => 1,
       isOurs: (ip) => ["127.0.0.1", "0.0.0.0", "::1", "2001:db8::1"].includes(ip),
       allows: (recipient) => !latin1(recipient).endsWith("@far"),
+      exists: (recipient) => !latin1(recipient).startsWith("nobody@"),
       open: () => (how.noQueue === true ? undefined : queue(transcript, how)),
     },
   );

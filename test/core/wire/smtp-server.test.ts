@@ -20,6 +20,8 @@ const rows: readonly (readonly [string, string, Circumstances?])[] = [
   ],
   [`MAIL FROM:<a>\r\nRCPT TO:<${"x".repeat(899)}>\r\nRCPT TO:<${"x".repeat(900)}>\r\n`, "250 250 555"],
   ["MAIL FROM:<BAD@x>\r\nRCPT TO:<c@d>\r\nMAIL FROM:<q@BAD.dom>\r\nRCPT TO:<c@d>\r\n", "250 553 250 553"],
+  ["MAIL FROM:<a>\r\nRCPT TO:<nobody@d>\r\nRCPT TO:<nobody@far>\r\n", "250 550 553"],
+  ["MAIL FROM:<a>\r\nRCPT TO:<nobody@d>\r\n", "250 250", { settings: { relayClient: Buffer.of() } }],
   ["MAIL FROM:<a>\r\nRCPT TO:<c@far>\r\nDATA\r\n", "250 553 503"],
   [mail("x\r\n.\r\nQUIT\r\n"), "250 250 354 250 221"],
   [mail("x\r\n.\r\nQUIT\r\n"), "250 250 451 502 502 221", { noQueue: true }],

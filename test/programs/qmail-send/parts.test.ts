@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import fc from "fast-check";
+import { Routing, senderFor } from "../../../src/core/mail/routing.ts";
 import {
   type Channel,
   channels,
@@ -11,7 +12,6 @@ import {
 } from "../../../src/programs/qmail-send/channel.ts";
 import { DueHeap } from "../../../src/programs/qmail-send/heap.ts";
 import { logSafe } from "../../../src/programs/qmail-send/log.ts";
-import { Routing, senderFor } from "../../../src/programs/qmail-send/routing.ts";
 
 interface Schedule {
   table: { channel: "local" | "remote"; age: number; next: number }[];

@@ -3,6 +3,7 @@
  * qmail-clean, and a queue program for bounces. Weeks pass in milliseconds.
  */
 
+import { Routing } from "../../../src/core/mail/routing.ts";
 import type { Channel } from "../../../src/programs/qmail-send/channel.ts";
 import type {
   Injection,
@@ -14,7 +15,6 @@ import type {
   Status,
 } from "../../../src/programs/qmail-send/context.ts";
 import { Manager } from "../../../src/programs/qmail-send/manager.ts";
-import { Routing } from "../../../src/programs/qmail-send/routing.ts";
 
 const split = 23n;
 const splitDirectories = new Set(["mess", "info", "local", "remote"]);

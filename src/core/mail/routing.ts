@@ -2,7 +2,6 @@
  * Where a recipient goes (qmail-send(8): envnoathost, percenthack, locals, virtualdomains), and the addresses that
  * depend on it. Addresses are strings whose characters are bytes; the case of ASCII letters does not matter in domains.
  */
-import type { Channel } from "./channel.ts";
 
 /** What routing depends on; lists are lines of control files. */
 export interface RoutingControls {
@@ -15,7 +14,8 @@ export interface RoutingControls {
 
 /** A recipient as it goes to a spawner. */
 export interface Route {
-  channel: Channel;
+  /** 0 is local, 1 is remote. */
+  channel: 0 | 1;
   address: string;
 }
 
