@@ -185,6 +185,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-queue.ts"),
   },
   {
+    name: "qmail-remote",
+    section: 8,
+    summary: "send mail via SMTP",
+    load: () => import("./programs/qmail-remote.ts"),
+  },
+  {
     name: "qmail-rspawn",
     section: 8,
     summary: "schedule remote deliveries",
@@ -213,6 +219,18 @@ export const programs: readonly Program[] = [
     section: 8,
     summary: "turn on mail delivery",
     load: () => import("./programs/qmail-start.ts"),
+  },
+  {
+    name: "qmail-tcpok",
+    section: 8,
+    summary: "clear the table of hosts that did not answer",
+    load: () => import("./programs/qmail-tcpok.ts"),
+  },
+  {
+    name: "qmail-tcpto",
+    section: 8,
+    summary: "print the table of hosts that did not answer",
+    load: () => import("./programs/qmail-tcpto.ts"),
   },
   {
     name: "qreceipt",

@@ -59,7 +59,7 @@ function makeParents(path: string): void {
 
 function contentOf(file: FileObject, text: (pattern: string) => string): string {
   if (file.b64 !== undefined) return bytesOf({ b64: file.b64 });
-  return file.content === undefined ? (field(file, "content") ?? "") : text(bytesOf(file.content));
+  return text(field(file, "content") ?? "");
 }
 
 export const octal = (mode: string): number => Number.parseInt(mode, 8);

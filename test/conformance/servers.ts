@@ -28,6 +28,7 @@ class ScriptedServer {
   #socket: Socket | undefined;
   #unread = "";
   #ended = false;
+  #closed = false;
   #wake: () => void = () => {};
 
   private constructor(script: ServerScript) {
@@ -63,6 +64,7 @@ class ScriptedServer {
     this.#socket = socket;
     this.#saw = "";
     socket.on("data", (data) => {
+      if (this.#closed) return;
       const text = data.toString("latin1");
       this.#saw += text;
       this.#unread += text;
@@ -85,7 +87,13 @@ class ScriptedServer {
     else if (verb === "bytes") await this.#take(new RegExp(`^.{${value}}`, "s"));
     else if (verb === "sleep") await Bun.sleep(value * 1000);
     else if (verb === "eof") await this.#take(/^(?!)/);
-    else socket.end();
+    else this.#close(socket);
+  }
+
+  /** What the program still sends meets nobody. */
+  #close(socket: Socket): void {
+    this.#closed = true;
+    socket.end();
   }
 
   /** Waits for bytes of this shape, or the end. */

@@ -4,6 +4,7 @@
  */
 import { createInterface } from "node:readline";
 import { compare, type Problem } from "./compare.ts";
+import { startNameServer } from "./dns.ts";
 import type { Case } from "./format.ts";
 import { runCase } from "./kind-run.ts";
 import { sendCase } from "./kind-send.ts";
@@ -27,6 +28,7 @@ async function outcomeOf(test: Case, world: World): Promise<Outcome> {
 
 async function problemsOf(test: Case, world: World): Promise<Problem[]> {
   const servers = await startServers(test);
+  const endNames = test.dns === undefined ? undefined : await startNameServer(test.dns);
   try {
     world.prepare(test, servers.words);
     const from = Math.floor(Date.now() / 1000);
@@ -38,6 +40,7 @@ async function problemsOf(test: Case, world: World): Promise<Problem[]> {
     return compare(test, { ...observed, servers: await servers.end() }, moment);
   } finally {
     await servers.end();
+    endNames?.();
   }
 }
 

@@ -37,6 +37,7 @@ export function bind(from: string, to: string): void {
 }
 
 const home = "/var/qmail";
+const resolverFile = "/etc/resolv.conf";
 
 /**
  * To be called inside the namespace. `work` is a directory of the caller. Returns the path of the file that is now
@@ -53,8 +54,16 @@ export function privateSystem(
   const passwd = replace(work, "passwd", lines);
   const groups = people.map((line) => line.split(":")).map(([name, , uid]) => `${name}:x:${uid}:`);
   replace(work, "group", [...linesOf("/etc/group"), ...groupLines, ...groups]);
+  if (existsSync(resolverFile)) bind(ownNameServer(work), resolverFile);
   Bun.spawnSync(["ip", "link", "set", "lo", "up"]);
   return { passwd, lines };
+}
+
+/** Nothing outside can be asked for names here, only what a test starts on 127.0.0.1. */
+function ownNameServer(work: string): string {
+  const copy = join(work, "resolv.conf");
+  writeFileSync(copy, "nameserver 127.0.0.1\n", { mode: 0o644 });
+  return copy;
 }
 
 /** The lines that do not stand in the way of ours: no qmail users, no numbers from 1001 to 1099. */

@@ -33,6 +33,9 @@ function open() {
     localtime_r: { args: [pointer, pointer], returns: pointer },
     execv: { args: [pointer, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
+    socket: { args: [i32, i32, i32], returns: i32 },
+    connect: { args: [i32, pointer, u32], returns: i32 },
+    getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
   }).symbols;
 }
 

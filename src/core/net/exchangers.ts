@@ -1,0 +1,80 @@
+/** From the name of a host to the addresses where its mail goes (RFC 5321 section 5.1). */
+import { type IpAddress, parseIp, parseLiteral } from "../bytes/ip.ts";
+import type { DnsRecord, RecordType } from "../wire/dns.ts";
+import { speaksIpv6 } from "./own-addresses.ts";
+import type { Finding } from "./resolver.ts";
+
+/** An address that takes mail for the host. The smaller the preference, the better. */
+export interface Exchanger {
+  address: IpAddress;
+  preference: number;
+}
+
+/**
+ * `found`: perhaps no address at all; then `incomplete` tells that DNS did not answer every question. `absent`: there
+ * is no such host. `unknown`: DNS can not tell now.
+ */
+export type Exchangers =
+  | { kind: "found"; exchangers: Exchanger[]; incomplete: boolean }
+  | { kind: "absent" }
+  | { kind: "unknown" };
+
+/** What this module needs of a Resolver. */
+export interface NameService {
+  lookUp: (name: string, type: RecordType) => Finding;
+}
+
+/** The address that a host's name itself is: `1.2.3.4`, `[1.2.3.4]`, `[IPv6:2001:db8::1]`. */
+export function literalAddress(host: string): IpAddress | undefined {
+  return parseLiteral(host) ?? parseIp(host);
+}
+
+const found = (exchangers: Exchanger[], incomplete = false): Exchangers => ({
+  kind: "found",
+  exchangers,
+  incomplete,
+});
+
+/** The mail exchangers of a host, best first, those of equal preference in random order; its own addresses without any. */
+export function mailExchangers(names: NameService, host: string): Exchangers {
+  const literal = literalAddress(host);
+  if (literal !== undefined) return found([{ address: literal, preference: 0 }]);
+  const finding = names.lookUp(host, "MX");
+  if (finding.kind === "unknown") return finding;
+  if (finding.kind === "absent" || finding.records.length === 0) return hostAddresses(names, host);
+  const results = inOrder(finding.records).map((record) => exchangerAddresses(names, record));
+  return found(
+    results.flatMap((result) => (result.kind === "found" ? result.exchangers : [])),
+    results.some((result) => result.kind === "unknown"),
+  );
+}
+
+/** A name that is just the root takes no mail (RFC 7505). */
+function exchangerAddresses(names: NameService, record: DnsRecord): Exchangers {
+  return record.name === "" ? { kind: "absent" } : hostAddresses(names, record.name, record.preference);
+}
+
+function inOrder(records: readonly DnsRecord[]): DnsRecord[] {
+  return records
+    .map((record) => ({ record, chance: Math.random() }))
+    .sort((a, b) => a.record.preference - b.record.preference || a.chance - b.chance)
+    .map(({ record }) => record);
+}
+
+/** The addresses of a host in the order of DNS, IPv4 first. An address in the place of a name has preference 0. */
+export function hostAddresses(names: NameService, host: string, preference = 0): Exchangers {
+  const literal = literalAddress(host);
+  if (literal !== undefined) return found([{ address: literal, preference: 0 }]);
+  const four = names.lookUp(host, "A");
+  if (four.kind === "unknown" || (four.kind === "absent" && !four.exists)) return withoutExists(four);
+  const six = speaksIpv6() ? names.lookUp(host, "AAAA") : ({ kind: "absent", exists: true } as const);
+  const exchangers = [...addressesOf(four, 4), ...addressesOf(six, 16)];
+  if (exchangers.length > 0) return found(exchangers.map((address) => ({ address, preference })));
+  if (six.kind === "unknown") return six;
+  return four.kind === "absent" && six.kind === "absent" ? { kind: "absent" } : found([]);
+}
+
+const withoutExists = ({ kind }: { kind: "unknown" | "absent" }): Exchangers => ({ kind });
+
+const addressesOf = (finding: Finding, size: number): IpAddress[] =>
+  finding.kind === "records" ? finding.records.map(({ data }) => data.subarray(0, size)) : [];

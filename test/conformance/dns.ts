@@ -1,0 +1,104 @@
+/** The scripted name server of a case: 127.0.0.1 port 53, UDP and TCP, knows the names of one zone. */
+import { createSocket } from "node:dgram";
+import { createServer } from "node:net";
+import type { Zone } from "./format.ts";
+
+const type = { A: 1, CNAME: 5, PTR: 12, MX: 15 } as const;
+const code = { ok: 0, serverFailure: 2, nameError: 3 } as const;
+const port = 53;
+const address = "127.0.0.1";
+const largestDatagram = 512;
+const answerFlags = 0x8180;
+const truncated = 0x0200;
+
+/** Starts the server; returns what stops it. */
+export async function startNameServer(zone: Zone): Promise<() => void> {
+  const datagrams = createSocket("udp4", (query, from) => {
+    const whole = answer(query, zone);
+    datagrams.send(whole.length <= largestDatagram ? whole : cut(whole), from.port, from.address);
+  });
+  await new Promise<void>((resolve) => datagrams.bind(port, address, resolve));
+  const streams = createServer((socket) => {
+    socket.on("error", () => socket.destroy());
+    socket.once("data", (data: Buffer) => {
+      const whole = answer(data.subarray(2), zone);
+      socket.end(Buffer.concat([number(whole.length), whole]));
+    });
+  });
+  await new Promise<void>((resolve) => streams.listen(port, address, resolve));
+  return () => {
+    datagrams.close();
+    streams.close();
+  };
+}
+
+/** The header and the question, marked as truncated. */
+function cut(whole: Buffer): Buffer {
+  const short = Buffer.from(whole.subarray(0, questionEnd(whole)));
+  short.writeUInt16BE(answerFlags | truncated, 2);
+  short.writeUInt16BE(0, 6);
+  return short;
+}
+
+function answer(query: Buffer, zone: Zone): Buffer {
+  const end = questionEnd(query);
+  const name = readName(query);
+  const wanted = query.readUInt16BE(end - 4);
+  const { records, result } = find(name.toLowerCase(), wanted, zone);
+  const header = Buffer.alloc(12);
+  for (const [index, value] of [query.readUInt16BE(0), answerFlags | result, 1, records.length].entries())
+    header.writeUInt16BE(value, 2 * index);
+  return Buffer.concat([header, query.subarray(12, end), ...records]);
+}
+
+/** The records for a name, and those an alias leads to. */
+function find(name: string, wanted: number, zone: Zone): { records: Buffer[]; result: number } {
+  if (zone.servfail?.includes(name) === true) return { records: [], result: code.serverFailure };
+  const known = zone.zone[name];
+  if (known === undefined) return { records: [], result: code.nameError };
+  if (known.CNAME !== undefined && wanted !== type.CNAME) {
+    const alias = record(name, type.CNAME, encodeName(known.CNAME));
+    const target = find(known.CNAME, wanted, zone);
+    if (target.result === code.serverFailure) return target;
+    return { records: [alias, ...target.records], result: code.ok };
+  }
+  const pointers = [known.PTR ?? []].flat();
+  const all: Record<number, Buffer[]> = {
+    [type.A]: (known.A ?? []).map((text) => Buffer.from(text.split(".").map(Number))),
+    [type.MX]: (known.MX ?? []).map(([preference, target]) =>
+      Buffer.concat([number(preference), encodeName(target)]),
+    ),
+    [type.PTR]: pointers.map(encodeName),
+    [type.CNAME]: known.CNAME === undefined ? [] : [encodeName(known.CNAME)],
+  };
+  return { records: (all[wanted] ?? []).map((data) => record(name, wanted, data)), result: code.ok };
+}
+
+function record(name: string, kind: number, data: Buffer): Buffer {
+  const [internet, timeToLive] = [1, 60];
+  const parts = [number(kind), number(internet), number(0), number(timeToLive), number(data.length)];
+  return Buffer.concat([encodeName(name), ...parts, data]);
+}
+
+function number(value: number): Buffer {
+  return Buffer.of(value >> 8, value & 255);
+}
+
+function encodeName(name: string): Buffer {
+  const labels = name.split(".").filter((label) => label !== "");
+  return Buffer.concat([
+    ...labels.map((label) => Buffer.concat([Buffer.of(label.length), Buffer.from(label, "latin1")])),
+    Buffer.of(0),
+  ]);
+}
+
+function readName(query: Buffer): string {
+  const labels: string[] = [];
+  for (let at = 12, length = query[at] ?? 0; length > 0; length = query[at] ?? 0) {
+    labels.push(query.toString("latin1", at + 1, at + 1 + length));
+    at += length + 1;
+  }
+  return labels.join(".");
+}
+
+const questionEnd = (query: Buffer): number => query.indexOf(0, 12) + 5;
