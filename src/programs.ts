@@ -155,6 +155,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/qmail-pw2u.ts"),
   },
   {
+    name: "qmail-qmqpc",
+    section: 8,
+    summary: "queue a mail message via QMQP",
+    load: () => import("./programs/qmail-qmqpc.ts"),
+  },
+  {
     name: "qmail-qmqpd",
     section: 8,
     summary: "receive mail via QMQP",
