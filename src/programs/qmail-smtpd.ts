@@ -12,8 +12,7 @@ import { environment } from "../core/sys/arguments.ts";
 import { connection } from "../core/sys/connection.ts";
 import { Peer, PeerGone, PeerTimeout } from "../core/sys/peer.ts";
 import { type SmtpHost, SmtpServer, type SmtpSettings, smtpExtensions } from "../core/wire/smtp-server.ts";
-import type { SmtpMessage } from "../core/wire/smtp-server-message.ts";
-import { type Reply, replies } from "../core/wire/smtp-server-replies.ts";
+import { plainLine, type Reply, replies } from "../core/wire/smtp-server-replies.ts";
 
 const defaultTimeout = 1200;
 
@@ -28,6 +27,7 @@ class Trouble extends Error {
 
 export async function main(): Promise<number> {
   let peer = new Peer(defaultTimeout);
+  let session: SmtpServer | undefined;
   try {
     const settings = attempt(replies.unreadableControls, readSettings);
     const recipients = attempt(replies.unreadableControls, () => ({
@@ -35,29 +35,37 @@ export async function main(): Promise<number> {
       checked: HostList.read("validrcpt"),
     }));
     peer = new Peer(attempt(replies.unreadableControls, timeout));
-    const session = new SmtpServer(settings, new Host(peer, recipients));
-    session.greet();
+    session = new SmtpServer(settings, new Host(peer, recipients));
+    await session.greet();
     while (session.exitCode === undefined) await session.feed(peer.read());
     peer.flush();
     return session.exitCode;
   } catch (failure) {
-    return end(peer, failure);
+    return end(peer, failure, session?.line ?? plainLine);
   }
 }
 
 /** Tells the client, if it is there, why the session ends. */
-function end(peer: Peer, failure: unknown): number {
-  if (failure instanceof PeerGone) return 1;
-  const reply =
-    failure instanceof PeerTimeout ? replies.timeout : failure instanceof Trouble ? failure.reply : undefined;
-  if (reply === undefined) throw failure;
+function end(peer: Peer, failure: unknown, line: (reply: Reply) => string): number {
+  const reply = lastReply(failure);
+  if (reply === undefined) return 1;
   try {
-    peer.write(bytes(`${reply.text}\r\n`));
+    peer.write(bytes(`${line(reply)}\r\n`));
     peer.flush();
   } catch (absence) {
     if (!(absence instanceof PeerGone)) throw absence;
   }
   return 1;
+}
+
+/** What is left to say; undefined: nobody is there. */
+function lastReply(failure: unknown): Reply | undefined {
+  if (failure instanceof PeerGone) return undefined;
+  if (failure instanceof PeerTimeout) return replies.timeout;
+  if (failure instanceof Trouble) return failure.reply;
+  // In the middle of a message there was no way to qmail-queue.
+  if (isSystemError(failure)) return replies.noQueue;
+  throw failure;
 }
 
 /** Whose mail is taken, and at which of these hosts it is asked for each address whether it leads anywhere. */
@@ -102,36 +110,13 @@ class Host implements SmtpHost {
     return this.#mailboxes.mayHave(recipient);
   }
 
-  open(): SmtpMessage | undefined {
+  open(): Submission | undefined {
     try {
-      return new QueuedMessage();
+      return new Submission();
     } catch (failure) {
       if (isSystemError(failure)) return undefined;
       throw failure;
     }
-  }
-}
-
-/** A message on its way into the queue. */
-class QueuedMessage implements SmtpMessage {
-  readonly #submission = new Submission();
-  #abandoned = false;
-
-  write(text: Uint8Array): void {
-    this.#submission.message(text);
-  }
-
-  abandon(): void {
-    this.#submission.abandon();
-    this.#abandoned = true;
-  }
-
-  submit(sender: Uint8Array, recipients: readonly Uint8Array[]): ReturnType<SmtpMessage["submit"]> {
-    if (!this.#abandoned) {
-      this.#submission.from(sender);
-      for (const recipient of recipients) this.#submission.to(recipient);
-    }
-    return this.#submission.close();
   }
 }
 

@@ -117,10 +117,13 @@ test("every reply is there before the next command is", async () => {
 test("a client that says nothing, or half of a command, is told that its time is over", async () => {
   using home = new Home();
   home.write("control/timeoutsmtpd", "1\n");
+  home.write("control/smtpextensions", "EnhancedStatusCodes\n");
   const server = home.connect();
   server.stdin.write("NOOP\r\nNOO");
   await server.stdin.flush();
-  expect(await new Response(server.stdout).text()).toBe("220 mx ESMTP\r\n250 ok\r\n451 timeout (#4.4.2)\r\n");
+  expect(await new Response(server.stdout).text()).toBe(
+    "220 mx ESMTP\r\n250 2.0.0 ok\r\n451 4.4.2 timeout\r\n",
+  );
   expect(await server.exited).toBe(1);
 });
 

@@ -1,31 +1,20 @@
 /** A message on its way from DATA into the queue: limits while it passes, and the reply at its end. */
+import type { IntakeMessage } from "./intake.ts";
 import { DataDecoder, type Decoded, HopCounter } from "./smtp-server-data.ts";
 import { type Reply, replies } from "./smtp-server-replies.ts";
-
-/** What the queue made of a message: accepted, or a text whose first letter is D (permanent) or Z (temporary). */
-export type SmtpVerdict = { accepted: true; pid: number } | { accepted: false; report: string; pid: number };
-
-/** The way into the queue for one message. */
-export interface SmtpMessage {
-  write(text: Uint8Array): void | Promise<void>;
-  /** Gives the message up; submit() still follows. */
-  abandon(): void;
-  /** Ends the message. Sender and recipients do not count if it was abandoned. */
-  submit(sender: Uint8Array, recipients: readonly Uint8Array[]): Promise<SmtpVerdict>;
-}
 
 const maximumHops = 100;
 
 /** One message while it is received, in constant memory. */
 export class IncomingMessage {
-  readonly #message: SmtpMessage;
+  readonly #message: IntakeMessage;
   readonly #sizeLimit: number;
   readonly #decoder = new DataDecoder();
   readonly #counter = new HopCounter();
   #size = 0;
 
   /** @param sizeLimit the most bytes, counted as they go into the queue; 0: no limit */
-  constructor(message: SmtpMessage, sizeLimit: number) {
+  constructor(message: IntakeMessage, sizeLimit: number) {
     this.#message = message;
     this.#sizeLimit = sizeLimit;
   }
@@ -36,7 +25,7 @@ export class IncomingMessage {
     this.#counter.take(input.subarray(0, taken));
     const wasTooBig = this.#isTooBig;
     this.#size += text.length;
-    if (!this.#isTooBig) await this.#message.write(text);
+    if (!this.#isTooBig) await this.#message.message(text);
     else if (!wasTooBig) this.#message.abandon();
     return { taken, end };
   }
@@ -45,7 +34,11 @@ export class IncomingMessage {
   async submit(sender: Uint8Array, recipients: readonly Uint8Array[], now: () => number): Promise<Reply> {
     const looping = this.#counter.hops >= maximumHops;
     if (looping && !this.#isTooBig) this.#message.abandon();
-    const verdict = await this.#message.submit(sender, recipients);
+    if (!looping && !this.#isTooBig) {
+      await this.#message.from(sender);
+      for (const recipient of recipients) await this.#message.to(recipient);
+    }
+    const verdict = await this.#message.close();
     if (looping) return replies.tooManyHops;
     if (this.#isTooBig) return replies.tooBig;
     return verdict.accepted ? accepted(now(), verdict.pid) : refused(verdict.report);

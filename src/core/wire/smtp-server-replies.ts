@@ -3,16 +3,16 @@
 /** A reply's line without CR LF. */
 export interface Reply {
   text: string;
-  /** The enhanced code of a reply whose text names none. */
-  code?: string;
+  /** The enhanced code of a reply whose text names none; null: the reply has none anyway. */
+  code?: string | null;
 }
 
-const reply = (text: string, code?: string): Reply => (code === undefined ? { text } : { text, code });
+const reply = (text: string, code?: string | null): Reply => (code === undefined ? { text } : { text, code });
 
 /** The fixed replies. */
 export const replies = {
   badSender: reply("553 sorry, your envelope sender is in my badmailfrom list (#5.7.1)"),
-  data: reply("354 go ahead"),
+  data: reply("354 go ahead", null),
   flushed: reply("250 flushed", "2.0.0"),
   help: reply("214 qmail home page: https://cr.yp.to/qmail.html", "2.0.0"),
   noGateway: reply("553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),
@@ -42,9 +42,9 @@ export const plainLine = ({ text }: Reply): string => text;
 
 /** The line with its code behind the number: `553 5.7.1 sorry, ...`; greetings and 354 have none. */
 export function enhancedLine({ text, code }: Reply): string {
+  if (code === null) return text;
   const kind = text.charAt(0);
   const inText = named.exec(text)?.[1];
   const enhanced = inText?.startsWith(kind) ? inText : (code ?? `${kind}.0.0`);
-  if (!"245".includes(kind)) return text;
   return `${text.slice(0, 3)} ${enhanced} ${text.slice(4).replace(named, "")}`;
 }

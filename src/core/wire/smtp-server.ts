@@ -3,9 +3,10 @@
  * messages out, through the host that runs the session. Whatever a stranger sends, the memory it takes is bounded.
  */
 import { bytes, equalFold, leadingNumber, lowerCase } from "../bytes/text.ts";
-import { type Receipt, receivedField } from "../mail/received.ts";
+import { receivedField } from "../mail/received.ts";
 import { type Command, CommandReader } from "./commands.ts";
-import { IncomingMessage, type SmtpMessage } from "./smtp-server-message.ts";
+import type { Connection, IntakeHost, IntakeMessage } from "./intake.ts";
+import { IncomingMessage } from "./smtp-server-message.ts";
 import { addressLiteral, type Path, parsePath } from "./smtp-server-path.ts";
 import { enhancedLine, plainLine, type Reply, replies } from "./smtp-server-replies.ts";
 
@@ -16,8 +17,7 @@ export type SmtpExtension = (typeof smtpExtensions)[number];
 /** What a session needs to know beforehand. */
 export interface SmtpSettings {
   greeting: Uint8Array;
-  /** Who the client is and who we are, as the connection tells. */
-  connection: Omit<Receipt, "protocol" | "helo">;
+  connection: Connection;
   /** The client may send anywhere, and this is put behind every recipient. */
   relayClient: Uint8Array | undefined;
   /** The most bytes of a message; 0: no limit. */
@@ -30,11 +30,7 @@ export interface SmtpSettings {
 }
 
 /** The program around the session. What its methods throw ends feed(). */
-export interface SmtpHost {
-  /** To the client. It may wait until feed() is done. */
-  reply(line: Buffer): void;
-  /** Unix time in seconds. */
-  now(): number;
+export interface SmtpHost extends Omit<IntakeHost, "open"> {
   /** Whether an IP address is one of ours. */
   isOurs(ip: string): boolean;
   /** Whether mail for this address is taken from anybody. */
@@ -42,7 +38,7 @@ export interface SmtpHost {
   /** Whether an address that mail is taken for leads anywhere, as far as that is to be found out now. */
   exists(recipient: Buffer): boolean | Promise<boolean>;
   /** Starts a message; undefined: not now. */
-  open(): SmtpMessage | undefined;
+  open(): IntakeMessage | undefined;
 }
 
 /** What MAIL and RCPT said. */
@@ -68,8 +64,8 @@ const addressLimit = 899;
 const recipientsLimit = 8 << 20;
 const recipientOverhead = 128;
 
-/** What a command does; returns what to say, unless it has said it. */
-type Handler = (session: SmtpServer, command: Command) => Reply | undefined | Promise<Reply>;
+/** What a command does; returns what to say. */
+type Handler = (session: SmtpServer, command: Command) => Reply | Promise<Reply>;
 
 /** One session. */
 export class SmtpServer {
@@ -87,10 +83,11 @@ export class SmtpServer {
     ["vrfy", () => replies.verify],
   ]);
 
+  /** A reply as this session says it, without CR LF. */
+  readonly line: (reply: Reply) => string;
   readonly #settings: SmtpSettings;
   readonly #host: SmtpHost;
   readonly #greeting: string;
-  readonly #line: (reply: Reply) => string;
   readonly #commands = new CommandReader();
   #helo: Buffer | undefined;
   #transaction: Transaction | undefined;
@@ -101,7 +98,7 @@ export class SmtpServer {
     this.#settings = settings;
     this.#host = host;
     this.#greeting = Buffer.from(settings.greeting).toString("latin1");
-    this.#line = settings.extensions.has("ENHANCEDSTATUSCODES") ? enhancedLine : plainLine;
+    this.line = settings.extensions.has("ENHANCEDSTATUSCODES") ? enhancedLine : plainLine;
   }
 
   /** Set when the session is over: 0 after QUIT, 1 after an error that ends it. */
@@ -110,8 +107,8 @@ export class SmtpServer {
   }
 
   /** The first reply; once, before feed(). */
-  greet(): void {
-    this.#send(`220 ${this.#greeting} ESMTP`);
+  async greet(): Promise<void> {
+    await this.#reply({ text: `220 ${this.#greeting} ESMTP`, code: null });
   }
 
   /** Takes what the client sent. One call at a time; the bytes may be overwritten when it is done. */
@@ -120,30 +117,19 @@ export class SmtpServer {
       rest = rest.subarray(await this.#take(rest));
   }
 
-  /** Ends the session with a last reply. */
-  #fail(reply: Reply): void {
-    this.#reply(reply);
-    this.#exitCode = 1;
-  }
-
   /** One command, or a piece of a message; returns the number of bytes that were that. */
   async #take(input: Buffer): Promise<number> {
     if (this.#receiving !== undefined) return this.#receive(this.#receiving, input);
     const { taken, command } = this.#commands.take(input);
     if (command !== undefined) {
       const handler = SmtpServer.#handlers.get(command.verb) ?? (() => replies.unimplemented);
-      const reply = await handler(this, command);
-      if (reply !== undefined) this.#reply(reply);
+      await this.#reply(await handler(this, command));
     }
     return taken;
   }
 
-  #send(line: string): void {
-    this.#host.reply(bytes(`${line}\r\n`));
-  }
-
-  #reply(reply: Reply): void {
-    this.#send(this.#line(reply));
+  async #reply(reply: Reply): Promise<void> {
+    await this.#host.reply(bytes(`${this.line(reply)}\r\n`));
   }
 
   #quit(): Reply {
@@ -151,13 +137,16 @@ export class SmtpServer {
     return { text: `221 ${this.#greeting}` };
   }
 
-  #hello({ argument }: Command, keywords: readonly string[]): undefined {
-    const lines = [this.#greeting, ...keywords];
-    for (const [index, line] of lines.entries())
-      this.#send(`250${index < lines.length - 1 ? "-" : " "}${line}`);
+  #hello({ argument }: Command, keywords: readonly string[]): Reply {
     this.#transaction = undefined;
     const honest = equalFold(argument, asBytes(this.#settings.connection.remoteHost));
     this.#helo = honest ? undefined : Buffer.from(argument);
+    const lines = [this.#greeting, ...keywords];
+    const last = lines.length - 1;
+    return {
+      text: lines.map((line, index) => `250${index < last ? "-" : " "}${line}`).join("\r\n"),
+      code: null,
+    };
   }
 
   #keywords(): string[] {
@@ -240,7 +229,7 @@ export class SmtpServer {
     if (message === undefined) return replies.noQueue;
     const protocol = transaction.utf8 ? "UTF8SMTP" : "SMTP";
     const receipt = { ...this.#settings.connection, protocol, helo: this.#helo };
-    await message.write(receivedField(receipt, this.#host.now()));
+    await message.message(receivedField(receipt, this.#host.now()));
     this.#receiving = { transaction, message: new IncomingMessage(message, this.#settings.sizeLimit) };
     return replies.data;
   }
@@ -248,11 +237,14 @@ export class SmtpServer {
   /** A piece of the message; returns the number of bytes that belonged to it. */
   async #receive({ transaction, message }: Receiving, input: Buffer): Promise<number> {
     const { taken, end } = await message.take(input);
-    if (end === "stray") this.#fail(replies.strayLineFeed);
+    if (end === "stray") {
+      this.#exitCode = 1;
+      await this.#reply(replies.strayLineFeed);
+    }
     if (end === "end") {
       this.#receiving = undefined;
       const { sender, recipients } = transaction;
-      this.#reply(await message.submit(sender, recipients, () => this.#host.now()));
+      await this.#reply(await message.submit(sender, recipients, () => this.#host.now()));
     }
     return taken;
   }

@@ -49,7 +49,7 @@ export async function talk(input: string | Buffer, how: Circumstances = {}): Pro
       open: () => (how.noQueue === true ? undefined : queue(transcript, how)),
     },
   );
-  session.greet();
+  await session.greet();
   const bytes = typeof input === "string" ? Buffer.from(input, "latin1") : input;
   for (const piece of pieces(bytes, how.cuts)) {
     await session.feed(piece);
@@ -61,20 +61,29 @@ export async function talk(input: string | Buffer, how: Circumstances = {}): Pro
 
 function queue(transcript: Transcript, how: Circumstances) {
   const parts: string[] = [];
+  let envelope: string | undefined;
   let abandoned = false;
   return {
-    write: (text: Uint8Array) => void parts.push(latin1(text)),
+    message: (text: Uint8Array) => {
+      if (abandoned || envelope !== undefined) throw new Error("no message here");
+      parts.push(latin1(text));
+    },
+    from: (sender: Uint8Array) => {
+      if (abandoned) throw new Error("abandoned");
+      envelope = `F${latin1(sender)}`;
+    },
+    to: (recipient: Uint8Array) => {
+      if (envelope === undefined) throw new Error("no sender");
+      envelope += ` T${latin1(recipient)}`;
+    },
     abandon: () => {
       if (abandoned) throw new Error("abandoned twice");
       abandoned = true;
     },
-    submit: async (sender: Uint8Array, recipients: readonly Uint8Array[]) => {
+    close: async () => {
       if (abandoned) return { accepted: false as const, report: "Zqq read error (#4.3.0)", pid: 2 };
       if (how.report !== undefined) return { accepted: false as const, report: how.report, pid: 2 };
-      const text = how.withReceived ? parts.join("") : parts.slice(1).join("");
-      transcript.queued.push(
-        `F${latin1(sender)} ${recipients.map((to) => `T${latin1(to)}`).join(" ")}:${text}`,
-      );
+      transcript.queued.push(`${envelope}:${parts.slice(how.withReceived ? 0 : 1).join("")}`);
       return { accepted: true as const, pid: 2 };
     },
   };
