@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { isSystemError } from "../../src/core/exit.ts";
 import { makeFifo } from "../../src/core/sys/libc.ts";
 import { userNumbers } from "../helpers/users.ts";
 import { bytesOf, type FileObject, type FileSpecification, field } from "./format.ts";
@@ -102,9 +103,19 @@ function add(path: string, name: string, entries: Map<string, Entry>): void {
   } else if (stat.isSymbolicLink()) {
     entries.set(name, { path: name, type: "symlink", mode, content: readlinkSync(path, "latin1") });
   } else if (stat.isFile()) {
-    entries.set(name, { path: name, mode, content: readFileSync(path, "latin1") });
+    entries.set(name, { path: name, mode, content: contentIn(path) });
   } else {
     entries.set(name, { path: name, type: stat.isFIFO() ? "fifo" : "other", mode });
+  }
+}
+
+/** What is in a file; an ordinary user can not read a file that a case made unreadable, and it is as it was. */
+function contentIn(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch (failure) {
+    if (isSystemError(failure, "EACCES")) return "(unreadable)";
+    throw failure;
   }
 }
 

@@ -14,9 +14,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { isSystemError } from "../../src/core/exit.ts";
 import { installLauncher } from "../helpers/launcher.ts";
 import { layOutQueue } from "../helpers/layout.ts";
-import { bind, mountEmpty, privateSystem } from "../helpers/namespace.ts";
+import { bind, mountEmpty, privateDevices, privateSystem } from "../helpers/namespace.ts";
 import { groupOf, userNumbers } from "../helpers/users.ts";
 import { makeFiles, octal } from "./files.ts";
 import type { Case } from "./format.ts";
@@ -38,6 +39,7 @@ export class World {
   readonly home: string;
   readonly qmail: string;
   readonly #programs: string;
+  #intact: ReadonlySet<string> = new Set();
   readonly #passwd: { passwd: string; lines: string[] } | undefined;
 
   /** `work`: an empty directory; `programs`: that of the executables; `namespace`: we are root, in namespaces of our own. */
@@ -50,6 +52,7 @@ export class World {
       mkdirSync(this.#programs);
       bind(programs, this.#programs);
       this.#passwd = privateSystem(this.work);
+      privateDevices(this.work);
     }
     chmodSync(this.work, 0o755);
     this.scratch = join(this.work, "t");
@@ -91,27 +94,39 @@ export class World {
     return userNumbers[user] ?? 0;
   }
 
-  /** Removes what the last case left. */
+  /** Removes what the last case left, but for what the next one finds as it needs it. */
   clear(): void {
-    if (!this.switches) for (const path of [this.scratch, this.qmail]) makeRemovable(path);
-    rmSync(this.scratch, { recursive: true, force: true });
+    remove(this.scratch);
     if (!existsSync(this.qmail)) return;
-    for (const name of readdirSync(this.qmail))
-      rmSync(join(this.qmail, name), { recursive: true, force: true });
+    for (const name of readdirSync(this.qmail)) if (!this.#intact.has(name)) remove(join(this.qmail, name));
   }
 
   #makeQmailHome(test: Case, text: (pattern: string) => string): void {
-    for (const name of ["bin", "control", "users", "alias"])
-      mkdirSync(join(this.qmail, name), { recursive: true, mode: 0o755 });
+    for (const name of ["control", "users", "alias"]) mkdirSync(join(this.qmail, name), { recursive: true });
     if (this.switches) chownSync(join(this.qmail, "alias"), 1001, groupOf("qmailq"));
-    for (const name of readdirSync(this.#programs))
-      symlinkSync(join(this.#programs, name), join(this.qmail, "bin", name));
-    layOutQueue(join(this.qmail, "queue"), this.switches);
+    if (!this.#intact.has("bin")) this.#makeBin();
+    if (!this.#intact.has("queue")) layOutQueue(join(this.qmail, "queue"), this.switches);
     const base = test.control_base === false ? {} : baseControl;
     makeFiles(join(this.qmail, "control"), { ...base, ...test.control }, text);
     makeFiles(this.qmail, test.qmail_files ?? {}, text);
     if (test.needs?.includes("setuid") === true) installLauncher(this.qmail, this.work);
+    this.#intact = leftIntact(test);
   }
+
+  #makeBin(): void {
+    mkdirSync(join(this.qmail, "bin"), { recursive: true });
+    for (const name of readdirSync(this.#programs))
+      symlinkSync(join(this.#programs, name), join(this.qmail, "bin", name));
+  }
+}
+
+/** The directories of the qmail home that a case neither changes before it runs nor reaches while it does. */
+function leftIntact(test: Case): Set<string> {
+  const changed = new Set(Object.keys(test.qmail_files ?? {}).map((name) => name.split("/")[0]));
+  const intact = new Set<string>();
+  if (!changed.has("bin") && test.needs?.includes("setuid") !== true) intact.add("bin");
+  if (!changed.has("queue") && test.qq !== undefined && test.kind !== "send") intact.add("queue");
+  return intact;
 }
 
 /** Numbers of a case's user. */
@@ -127,7 +142,13 @@ function give(path: string, ids: { uid: number; gid: number }): void {
   if (result.exitCode !== 0) throw new Error(`chown ${path}: ${result.stderr.toString()}`);
 }
 
-/** Directories that a case made unreadable become removable again. */
-function makeRemovable(path: string): void {
-  if (existsSync(path)) Bun.spawnSync(["chmod", "-R", "u+rwX", path]);
+/** Removes a tree, also where a case made directories unreadable. */
+function remove(path: string): void {
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (failure) {
+    if (!isSystemError(failure, "EACCES")) throw failure;
+    Bun.spawnSync(["chmod", "-R", "u+rwX", path]);
+    rmSync(path, { recursive: true, force: true });
+  }
 }

@@ -2,7 +2,7 @@
  * A private view of the file system for tests that run as root: own /etc/passwd and /etc/group with qmail's users, an
  * empty /var/qmail. Made inside a mount namespace, so the machine itself never changes.
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { groupLines, passwdLines } from "./users.ts";
 
@@ -34,6 +34,21 @@ export function mountEmpty(directory: string): void {
 /** Makes the tree or file `from` appear at `to` as well. */
 export function bind(from: string, to: string): void {
   mount("--bind", from, to);
+}
+
+const devices = ["null", "zero", "full", "random", "urandom", "tty"];
+
+/** Makes /dev private as well: only the usual devices are in it, and what is created there is gone afterwards. */
+export function privateDevices(work: string): void {
+  const place = join(work, "dev");
+  mountEmpty(place);
+  for (const name of devices) {
+    writeFileSync(join(place, name), "");
+    bind(`/dev/${name}`, join(place, name));
+  }
+  for (const [name, target] of Object.entries({ fd: "", stdin: "/0", stdout: "/1", stderr: "/2" }))
+    symlinkSync(`/proc/self/fd${target}`, join(place, name));
+  mount("--rbind", place, "/dev");
 }
 
 const home = "/var/qmail";
