@@ -1,18 +1,25 @@
-/** The scripted name server of a case: 127.0.0.1 port 53, UDP and TCP, knows the names of one zone. */
+/** A scripted name server on 127.0.0.1, UDP and TCP, that knows the names of one zone. In the recorded cases its port is 53. */
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
+import { parseIp } from "../../src/core/bytes/ip.ts";
 import type { Zone } from "./format.ts";
 
-const type = { A: 1, CNAME: 5, PTR: 12, MX: 15 } as const;
+const type = { A: 1, CNAME: 5, PTR: 12, MX: 15, AAAA: 28 } as const;
 const code = { ok: 0, serverFailure: 2, nameError: 3 } as const;
-const port = 53;
+const standardPort = 53;
 const address = "127.0.0.1";
 const largestDatagram = 512;
 const answerFlags = 0x8180;
 const truncated = 0x0200;
 
-/** Starts the server; returns what stops it. */
-export async function startNameServer(zone: Zone): Promise<() => void> {
+/** A running name server. */
+export interface NameServer {
+  port: number;
+  end: () => void;
+}
+
+/** Starts the server; port 0 is any free one. */
+export async function startNameServer(zone: Zone, port = standardPort): Promise<NameServer> {
   const datagrams = createSocket("udp4", (query, from) => {
     const whole = answer(query, zone);
     datagrams.send(whole.length <= largestDatagram ? whole : cut(whole), from.port, from.address);
@@ -25,11 +32,13 @@ export async function startNameServer(zone: Zone): Promise<() => void> {
       socket.end(Buffer.concat([number(whole.length), whole]));
     });
   });
-  await new Promise<void>((resolve) => streams.listen(port, address, resolve));
-  return () => {
+  const chosen = datagrams.address().port;
+  await new Promise<void>((resolve) => streams.listen(chosen, address, resolve));
+  const end = () => {
     datagrams.close();
     streams.close();
   };
+  return { port: chosen, end };
 }
 
 /** The header and the question, marked as truncated. */
@@ -65,6 +74,7 @@ function find(name: string, wanted: number, zone: Zone): { records: Buffer[]; re
   const pointers = [known.PTR ?? []].flat();
   const all: Record<number, Buffer[]> = {
     [type.A]: (known.A ?? []).map((text) => Buffer.from(text.split(".").map(Number))),
+    [type.AAAA]: (known.AAAA ?? []).map((text) => Buffer.from(parseIp(text) ?? [])),
     [type.MX]: (known.MX ?? []).map(([preference, target]) =>
       Buffer.concat([number(preference), encodeName(target)]),
     ),

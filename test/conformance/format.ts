@@ -92,8 +92,17 @@ export interface ServerScript {
   steps?: Step[];
 }
 
+/** AAAA is not in the recorded cases. */
+export interface ZoneEntry {
+  A?: string[];
+  AAAA?: string[];
+  MX?: [number, string][];
+  CNAME?: string;
+  PTR?: string | string[];
+}
+
 export interface Zone {
-  zone: Record<string, { A?: string[]; MX?: [number, string][]; CNAME?: string; PTR?: string | string[] }>;
+  zone: Record<string, ZoneEntry>;
   servfail?: string[];
 }
 

@@ -28,7 +28,7 @@ async function outcomeOf(test: Case, world: World): Promise<Outcome> {
 
 async function problemsOf(test: Case, world: World): Promise<Problem[]> {
   const servers = await startServers(test);
-  const endNames = test.dns === undefined ? undefined : await startNameServer(test.dns);
+  const names = test.dns === undefined ? undefined : await startNameServer(test.dns);
   try {
     world.prepare(test, servers.words);
     const from = Math.floor(Date.now() / 1000);
@@ -40,7 +40,7 @@ async function problemsOf(test: Case, world: World): Promise<Problem[]> {
     return compare(test, { ...observed, servers: await servers.end() }, moment);
   } finally {
     await servers.end();
-    endNames?.();
+    names?.end();
   }
 }
 
