@@ -256,4 +256,10 @@ export const programs: readonly Program[] = [
     summary: "make entries in syslog",
     load: () => import("./programs/splogger.ts"),
   },
+  {
+    name: "tcp-env",
+    section: 1,
+    summary: "set up TCP-related environment variables",
+    load: () => import("./programs/tcp-env.ts"),
+  },
 ];

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { captured, makeCapture } from "./capture.ts";
 import type { Observed } from "./compare.ts";
+import { connection } from "./connection.ts";
 import { changes, octal, snapshot } from "./files.ts";
 import { bytesOf, type Case, field } from "./format.ts";
 import { launch, outputFile, type Source, source } from "./program.ts";
@@ -65,7 +66,7 @@ function collect(tree: string, world: World) {
 /** The descriptors of one run. */
 class Inputs {
   readonly descriptors: number[] = [];
-  readonly #sources: Source[] = [];
+  readonly #sources: Pick<Source, "close">[] = [];
   readonly #files: Record<string, string>;
 
   constructor(test: Case, world: World, words: Record<string, string>) {
@@ -83,10 +84,17 @@ class Inputs {
   #stdin(test: Case, world: World, text: string): number {
     const kind = test.stdin_kind ?? "pipe";
     if (kind === "dir") return openSync(world.home, "r");
+    if (kind === "tcp") return this.#connection(test, text);
     if (kind !== "file") return this.#pipe(text, kind === "hold");
     const path = join(world.scratch, "stdin");
     writeFileSync(path, Buffer.from(text, "latin1"));
     return openSync(path, "r");
+  }
+
+  #connection({ tcp }: Case, text: string): number {
+    const made = connection(tcp?.local_port ?? 0, tcp?.remote_port ?? 0, text);
+    this.#sources.push(made);
+    return made.server;
   }
 
   #pipe(text: string, hold = false): number {

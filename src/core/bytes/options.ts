@@ -12,6 +12,8 @@ export interface Grammar {
   letters: string;
   /** What follows the complaint about a wrong option, with its line feed. */
   usage?: string;
+  /** Wrong options are passed over without a word. */
+  tolerant?: boolean;
 }
 
 /** One option of the command line; `argument` is empty where the letter takes none. */
@@ -37,9 +39,13 @@ export class Options implements Iterable<Option> {
   *[Symbol.iterator](): Generator<Option> {
     for (let letter = this.#letter(); letter !== undefined; letter = this.#letter()) {
       const found = this.#grammar.letters.indexOf(letter);
-      if (found < 0 || letter === ":") throw this.#wrong("illegal option", letter);
-      const takesArgument = this.#grammar.letters[found + 1] === ":";
-      yield { letter, argument: takesArgument ? this.#argument(letter) : Buffer.alloc(0) };
+      if (found < 0 || letter === ":") this.#complain("illegal option", letter);
+      else if (this.#grammar.letters[found + 1] !== ":") yield { letter, argument: Buffer.alloc(0) };
+      else {
+        const argument = this.#argument();
+        if (argument === undefined) this.#complain("option requires an argument", letter);
+        else yield { letter, argument };
+      }
     }
   }
 
@@ -68,13 +74,12 @@ export class Options implements Iterable<Option> {
     return String.fromCharCode(word[this.#position++] ?? 0);
   }
 
-  #argument(letter: string): Buffer {
+  #argument(): Buffer | undefined {
     const attached = this.#words[this.#word]?.subarray(this.#position);
     this.#nextWord();
     if (attached !== undefined && attached.length > 0) return attached;
     const argument = this.#words[this.#word];
-    if (argument === undefined) throw this.#wrong("option requires an argument", letter);
-    this.#nextWord();
+    if (argument !== undefined) this.#nextWord();
     return argument;
   }
 
@@ -83,8 +88,8 @@ export class Options implements Iterable<Option> {
     this.#position = 0;
   }
 
-  #wrong(complaint: string, letter: string): Error {
-    const { program, usage = "" } = this.#grammar;
-    return permanent(`${program}: ${complaint} -- ${letter}\n${usage}`);
+  #complain(complaint: string, letter: string): void {
+    const { program, usage = "", tolerant = false } = this.#grammar;
+    if (!tolerant) throw permanent(`${program}: ${complaint} -- ${letter}\n${usage}`);
   }
 }

@@ -77,6 +77,13 @@ export class Resolver {
   }
 }
 
+/** The name under which the DNS tells the host of an address (RFC 1035, 3.5; RFC 3596, 2.5). */
+export function reverseName(address: IpAddress): string {
+  if (address.length === 4) return `${Array.from(address).reverse().join(".")}.in-addr.arpa`;
+  const digits = Buffer.from(address).toString("hex").split("").reverse();
+  return `${digits.join(".")}.ip6.arpa`;
+}
+
 /** Undefined: this cache can not tell. */
 function findingOf({ code, records }: DnsAnswer, { type }: Question): Finding | undefined {
   if (code === responseCode.nameError) return { kind: "absent", exists: false };

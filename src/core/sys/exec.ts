@@ -1,7 +1,10 @@
 /** Becoming another program: same process, same descriptors, new code. */
 import { accessSync, constants, statSync } from "node:fs";
+import { isSystemError } from "../exit.ts";
 import { environmentBytes } from "./arguments.ts";
-import { isText, representable } from "./spawn.ts";
+import { executeWith } from "./libc.ts";
+import { ignoreSignals, restoreSignals } from "./signals.ts";
+import { isText } from "./spawn.ts";
 
 /** Thrown to main where the other program is this very executable under another name: no need to load it again. */
 export class Become extends Error {
@@ -31,12 +34,52 @@ export function exec(path: string, args: readonly Buffer[], changes: Changes = {
     for (const [name, value] of Object.entries(changes)) setVariable(name, value);
     throw new Become(path.slice(path.lastIndexOf("/") + 1), [...args]);
   }
-  const { command, environment } = representable({
-    command: [path, ...args],
-    environment: { ...environmentBytes(), ...changes },
-  });
-  process.execve?.(command[0] ?? path, command, environment as NodeJS.ProcessEnv);
-  throw new Error("execve(2) is not there");
+  restoreSignals();
+  try {
+    const variables = Object.entries({ ...environmentBytes(), ...changes });
+    executeWith(
+      path,
+      [Buffer.from(path), ...args],
+      variables.flatMap(([name, value]) => (value === undefined ? [] : assignment(name, value))),
+    );
+  } finally {
+    ignoreSignals("SIGPIPE");
+  }
+}
+
+const assignment = (name: string, value: string | Uint8Array): Buffer =>
+  Buffer.concat([Buffer.from(`${name}=`), Buffer.from(value as Uint8Array)]);
+
+/** Where programs are looked for without $PATH. */
+const standardPath = "/bin:/usr/bin";
+
+/**
+ * Like exec(), but a name without slash is looked for in $PATH, and an executable file in no format the kernel knows is
+ * a script for /bin/sh (execvp(3)).
+ */
+export function execLikeShell(name: string, args: readonly Buffer[], changes: Changes = {}): never {
+  const folders = name.includes("/") ? [""] : (process.env.PATH ?? standardPath).split(":");
+  let trouble: unknown;
+  for (const folder of folders) {
+    const path = folder === "" ? name : `${folder}/${name}`;
+    try {
+      execOrScript(path, args, changes);
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      // A file that is there says more than all the places where none is.
+      if (trouble === undefined || failure.code === "EACCES") trouble = failure;
+    }
+  }
+  throw trouble;
+}
+
+function execOrScript(path: string, args: readonly Buffer[], changes: Changes): never {
+  try {
+    exec(path, args, changes);
+  } catch (failure) {
+    if (!isSystemError(failure, "ENOEXEC")) throw failure;
+    exec("/bin/sh", [Buffer.from(path), ...args], changes);
+  }
 }
 
 function setVariable(name: string, value: string | Uint8Array | undefined): void {

@@ -32,9 +32,13 @@ function open() {
     sigprocmask: { args: [i32, pointer, pointer], returns: i32 },
     localtime_r: { args: [pointer, pointer], returns: pointer },
     execv: { args: [pointer, pointer], returns: i32 },
+    execve: { args: [pointer, pointer, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
     socket: { args: [i32, i32, i32], returns: i32 },
     connect: { args: [i32, pointer, u32], returns: i32 },
+    bind: { args: [i32, pointer, u32], returns: i32 },
+    getsockname: { args: [i32, pointer, pointer], returns: i32 },
+    getpeername: { args: [i32, pointer, pointer], returns: i32 },
     getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
   }).symbols;
 }
@@ -115,10 +119,31 @@ export function moveAbove(fd: number, least: number): number {
  */
 export function execute(program: string, words: readonly string[]): never {
   const path = zeroTerminated(program);
-  const strings = words.map((word) => zeroTerminated(word));
-  const pointers = BigUint64Array.from([...strings.map((word) => BigInt(ptr(word))), 0n]);
-  checked("execv", libc().execv(ptr(path), ptr(pointers)));
+  const list = pointers(words);
+  checked("execv", libc().execv(ptr(path), ptr(list)));
   throw new Error("execv returned");
+}
+
+/** As execute(), with an environment of its own (`NAME=value` each); everything is bytes. */
+export function executeWith(
+  program: string,
+  words: readonly Uint8Array[],
+  variables: readonly Uint8Array[],
+): never {
+  const path = zeroTerminated(program);
+  const [list, environment] = [pointers(words), pointers(variables)];
+  checked("execve", libc().execve(ptr(path), ptr(list), ptr(environment)));
+  throw new Error("execve returned");
+}
+
+/** Strings that the kernel is about to read: referenced, so that they stay where they are. */
+const kept: Buffer[] = [];
+
+/** A list of strings as execve(2) wants it. */
+function pointers(texts: readonly (string | Uint8Array)[]): BigUint64Array {
+  const strings = texts.map(zeroTerminated);
+  kept.push(...strings);
+  return BigUint64Array.from([...strings.map((text) => BigInt(ptr(text))), 0n]);
 }
 
 /** Makes writing and reading return at once with EAGAIN, for everybody who shares the open file. */

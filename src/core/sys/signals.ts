@@ -3,6 +3,7 @@ import { type Pointer, ptr } from "bun:ffi";
 import { constants as os } from "node:os";
 import { checked, libc } from "./libc.ts";
 
+const standard = null;
 const ignore = 1 as Pointer;
 const setMask = 2;
 const maskSize = 128;
@@ -10,6 +11,11 @@ const maskSize = 128;
 /** Ignores signals, as SIG_IGN does: system calls are not interrupted, and programs executed from here ignore them, too. */
 export function ignoreSignals(...names: NodeJS.Signals[]): void {
   for (const name of names) libc().signal(os.signals[name], ignore);
+}
+
+/** Takes back what the runtime ignores, for a program that is executed in our place. */
+export function restoreSignals(): void {
+  for (const name of ["SIGPIPE", "SIGXFSZ"] as const) libc().signal(os.signals[name], standard);
 }
 
 /** Unblocks every signal: who started this process may have left some blocked. */

@@ -28,19 +28,31 @@ export class Socket {
   }
 
   /**
-   * Connects; `seconds` is the longest wait. Throws ECONNREFUSED, EHOSTUNREACH, ...; ETIMEDOUT where the time is over.
+   * Connects, from an own address `from` if that matters; `seconds` is the longest wait. Throws ECONNREFUSED,
+   * EHOSTUNREACH, ...; ETIMEDOUT where the time is over.
    */
-  static connect(kind: keyof typeof type, address: Uint8Array, port: number, seconds: number): Socket {
+  static connect(
+    kind: keyof typeof type,
+    address: Uint8Array,
+    port: number,
+    seconds: number,
+    from?: Uint8Array,
+  ): Socket {
     const domain = family[address.length === 4 ? 4 : 16];
     const fd = checked("socket", libc().socket(domain, type[kind] | nonBlocking | closeOnExec, 0));
     const socket = new Socket(fd);
     try {
+      if (from !== undefined) socket.#bind(socketAddress(domain, from, 0));
       socket.#connect(socketAddress(domain, address, port), seconds);
       return socket;
     } catch (failure) {
       socket.close();
       throw failure;
     }
+  }
+
+  #bind(to: Buffer): void {
+    checked("bind", libc().bind(this.fd, ptr(to), to.length));
   }
 
   #connect(to: Buffer, seconds: number): void {
