@@ -34,6 +34,7 @@ interface File {
   path: string;
   fd: number;
   out: Writer;
+  closed: boolean;
 }
 
 /** Does one step; a failed system call ends the program with the step's exit code. */
@@ -69,6 +70,7 @@ export class Entry {
     } catch (failure) {
       undo(file);
       if (file.path !== pid) undo({ ...file, path: pid });
+      closeQuietly(file);
       throw failure;
     }
   }
@@ -103,14 +105,15 @@ export class Entry {
     this.#linked = true;
     step(queueExit.write, () => {
       syncDirectory(`${queueRoot()}/todo`);
-      for (const { fd } of [this.#mess, intd]) closeSync(fd);
+      for (const file of [this.#mess, intd]) close(file);
     });
   }
 
   /** Undoes everything, unless the entry is qmail-send's: the envelope first, because the id is free once mess/ID is gone. */
   abandon(): void {
-    if (this.#linked) return;
-    if (this.#intd === undefined || undo(this.#intd)) undo(this.#mess);
+    if (!this.#linked && (this.#intd === undefined || undo(this.#intd))) undo(this.#mess);
+    // Who files one message after the other would run out of descriptors while the disk is full.
+    for (const file of [this.#mess, this.#intd]) if (file !== undefined) closeQuietly(file);
   }
 }
 
@@ -143,7 +146,22 @@ function createEnvelopeFile(id: bigint): File {
 
 function create(path: string): File {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644);
-  return { path, fd, out: new Writer(fd) };
+  return { path, fd, out: new Writer(fd), closed: false };
+}
+
+/** Closes a file, once: its number may be another file's afterwards. */
+function close(file: File): void {
+  if (file.closed) return;
+  file.closed = true;
+  closeSync(file.fd);
+}
+
+function closeQuietly(file: File): void {
+  try {
+    close(file);
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+  }
 }
 
 /** Removes a file and gives its room back at once; what can not be removed now, qmail-send removes after 36 hours. */

@@ -1,6 +1,6 @@
 /** What is in the queue at each step of an entry, and after it was given up. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { Entry } from "../../../src/core/queue/entry.ts";
 import { QueueHome } from "../../helpers/queue-home.ts";
 
@@ -67,4 +67,21 @@ test("two entries at once have their own numbers", () => {
   expect(entries[0]?.id).not.toBe(entries[1]?.id);
   for (const entry of entries) entry.abandon();
   expect(home.left()).toEqual([]);
+});
+
+test("a refused entry leaves no descriptor open", () => {
+  const open = (): number => readdirSync("/proc/self/fd").length;
+  const attempt = (spoil: (id: bigint) => void): void => {
+    const entry = new Entry(now);
+    spoil(entry.id);
+    entry.beginEnvelope();
+    expect(() => entry.commit()).toThrow("exit 66");
+    entry.abandon();
+  };
+  const before = open();
+  for (let round = 0; round < 3; round++) {
+    attempt((id) => writeFileSync(home.in("queue/todo", String(id)), "old"));
+    new Entry(now).abandon();
+  }
+  expect(open()).toBe(before);
 });
