@@ -1,11 +1,13 @@
-/** qmail-remote(8): sends a message, read from descriptor 0, to recipients at one host via SMTP. */
+/** qmail-remote(8): sends a message, read from descriptor 0, to recipients at one host via SMTP, or QMTP by a route. */
 import { formatIp } from "../core/bytes/ip.ts";
 import { bytes } from "../core/bytes/text.ts";
 import { controlLine, controlNumber, me } from "../core/control/control.ts";
 import { isSystemError } from "../core/exit.ts";
 import { quote } from "../core/mail/quote.ts";
+import { Connection } from "../core/net/connection.ts";
 import { type Exchanger, type Exchangers, hostAddresses, mailExchangers } from "../core/net/exchangers.ts";
 import { isOwnAddress } from "../core/net/own-addresses.ts";
+import { converseQmtp } from "../core/net/qmtp-delivery.ts";
 import { Resolver } from "../core/net/resolver.ts";
 import { type Route, routeFor } from "../core/net/routes.ts";
 import { converse } from "../core/net/smtp-delivery.ts";
@@ -13,9 +15,11 @@ import { HostTimeouts } from "../core/net/tcpto.ts";
 import { writeAll } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
 import { Socket } from "../core/sys/socket.ts";
+import { QmtpClient } from "../core/wire/qmtp-client.ts";
 import { SmtpClient } from "../core/wire/smtp-client.ts";
 
-const smtpPort = 25;
+const ports = { smtp: 25, qmtp: 209 } as const;
+type Protocol = keyof typeof ports;
 const at = 64;
 
 /** The message report, where the delivery never came to an SMTP session. */
@@ -40,6 +44,7 @@ interface Settings {
   patience: number;
   connectPatience: number;
   route: Route | undefined;
+  protocol: Protocol;
 }
 
 /** The result is in what is printed; the exit code is always 0. */
@@ -67,14 +72,37 @@ function deliver([host, sender, ...recipients]: Buffer[]): Buffer {
   enterHome();
   const settings = readSettings(host);
   const { address, socket } = connect(reachable(host, settings.route), settings);
-  const client = new SmtpClient(formatIp(address), {
+  const connection = new Connection(socket, settings.patience);
+  return transfer[settings.protocol](connection, formatIp(address), {
     helo: settings.helo,
-    sender: inBrackets(sender),
-    recipients: recipients.map(inBrackets),
+    sender,
+    recipients,
   });
-  converse(socket, client, 0, settings.patience);
-  return client.report();
 }
+
+/** What to say to the server; addresses as they came in the arguments. */
+interface Envelope {
+  helo: Buffer;
+  sender: Buffer;
+  recipients: readonly Buffer[];
+}
+
+type Transfer = (connection: Connection, partner: string, envelope: Envelope) => Buffer;
+
+/** How each protocol sends the message, and what it reports. */
+const transfer: Readonly<Record<Protocol, Transfer>> = {
+  smtp: (connection, partner, { helo, sender, recipients }) => {
+    const addresses = { sender: inBrackets(sender), recipients: recipients.map(inBrackets) };
+    const client = new SmtpClient(partner, { helo, ...addresses });
+    converse(connection, client, 0);
+    return client.report();
+  },
+  qmtp: (connection, partner, envelope) => {
+    const client = new QmtpClient(partner, envelope.recipients.length);
+    converseQmtp(connection, client, envelope, 0);
+    return client.report();
+  },
+};
 
 function enterHome(): void {
   try {
@@ -91,7 +119,9 @@ function readSettings(host: Buffer): Settings {
     const connectPatience = controlNumber("timeoutconnect") ?? 60;
     const helo = controlLine("helohost") ?? name;
     if (helo === undefined) throw new Verdict(verdict.control);
-    return { helo, patience, connectPatience, route: routeFor(host) };
+    const qmtp = routeFor(host, "qmtproutes");
+    const protocol = qmtp === undefined ? "smtp" : "qmtp";
+    return { helo, patience, connectPatience, route: qmtp ?? routeFor(host, "smtproutes"), protocol };
   } catch (failure) {
     throw isSystemError(failure) ? new Verdict(verdict.control) : failure;
   }
@@ -125,13 +155,13 @@ const printable = (text: string): string => text.replace(/[^!-~]/g, "?");
 /** Connects to the first address that answers; whoever answers gets the message, whatever follows. */
 function connect(
   exchangers: readonly Exchanger[],
-  { route, connectPatience }: Settings,
+  { route, protocol, connectPatience }: Settings,
 ): { address: Uint8Array; socket: Socket } {
   for (const { address } of exchangers) {
     const timeouts = new HostTimeouts(address);
     if (timeouts.tooMany()) continue;
     try {
-      const socket = Socket.connect("stream", address, route?.port ?? smtpPort, connectPatience);
+      const socket = Socket.connect("stream", address, route?.port ?? ports[protocol], connectPatience);
       timeouts.answered();
       return { address, socket };
     } catch (failure) {

@@ -1,6 +1,7 @@
 /** qmail-remote where the recorded cases do not reach: IPv6, ESMTP, names by another cache, and bad conditions. */
 import { expect, test } from "bun:test";
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { startNameServer } from "../conformance/dns.ts";
@@ -180,4 +181,31 @@ test("a table of time-outs of another size, or none, is no trouble", async () =>
     expect((await home.send()).stdout).toBe(kept);
     expect(readFileSync(home.in("queue/lock/tcpto")).length).toBe(size);
   }
+});
+
+test("a QMTP route goes to qmail-qmtpd, an empty one leads back to SMTP", async () => {
+  using host = await SmtpHost.start();
+  using home = new Home(`127.0.0.1:${host.port}`);
+  home.write("control/rcpthosts", "d\n");
+  const env = { QMAILHOME: home.path, QMAILQUEUE: home.queueProgram() };
+  const server = createServer((socket) => {
+    const child = Bun.spawn([join(bin, "qmail-qmtpd")], { stdio: ["pipe", "pipe", "inherit"], env });
+    socket.on("data", (data: Buffer) => {
+      child.stdin.write(data);
+      child.stdin.flush();
+    });
+    socket.on("close", () => child.stdin.end());
+    child.stdout.pipeTo(new WritableStream({ write: (piece) => void socket.write(piece) }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  home.write("control/qmtproutes", `d:127.0.0.1:${port}\ne:\n`);
+  const message = `Subject: x\n\n${"long\n".repeat(400_000)}no end`;
+  const { stdout } = await home.send(["d", "a@b", "c@d", "x@other"], message);
+  server.close();
+  expect(stdout).toStartWith("r\0h127.0.0.1 does not like recipient.\nRemote host said: ");
+  expect(stdout).toContain("\0K127.0.0.1 accepted message.\nRemote host said: ok ");
+  expect(home.read("queued-message")).toEndWith(`\n${message}`);
+  expect(home.read("queued-envelope")).toBe("Fa@b\0Tc@d\0\0");
+  expect((await home.send(["e", "a@b", "c@e"])).stdout).toBe(kept);
 });

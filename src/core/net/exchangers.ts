@@ -35,11 +35,19 @@ const found = (exchangers: Exchanger[], incomplete = false): Exchangers => ({
   incomplete,
 });
 
+/** A name in UTF-8 as DNS has it (RFC 5891): `b\u00fccher.example` is `xn--bcher-kva.example`. Other names stay as they are. */
+export function dnsName(host: string): string {
+  if (/^[\0-\x7f]*$/.test(host)) return host;
+  const name = Buffer.from(host, "latin1").toString("utf8");
+  if (!/^[\p{L}\p{M}\p{N}.-]+$/u.test(name)) return host;
+  return URL.parse(`http://${name}`)?.hostname ?? host;
+}
+
 /** The mail exchangers of a host, best first, those of equal preference in random order; its own addresses without any. */
 export function mailExchangers(names: NameService, host: string): Exchangers {
   const literal = literalAddress(host);
   if (literal !== undefined) return found([{ address: literal, preference: 0 }]);
-  const finding = names.lookUp(host, "MX");
+  const finding = names.lookUp(dnsName(host), "MX");
   if (finding.kind === "unknown") return finding;
   if (finding.kind === "absent" || finding.records.length === 0) return hostAddresses(names, host);
   const results = inOrder(finding.records).map((record) => exchangerAddresses(names, record));
@@ -65,9 +73,10 @@ function inOrder(records: readonly DnsRecord[]): DnsRecord[] {
 export function hostAddresses(names: NameService, host: string, preference = 0): Exchangers {
   const literal = literalAddress(host);
   if (literal !== undefined) return found([{ address: literal, preference: 0 }]);
-  const four = names.lookUp(host, "A");
+  const name = dnsName(host);
+  const four = names.lookUp(name, "A");
   if (four.kind === "unknown" || (four.kind === "absent" && !four.exists)) return withoutExists(four);
-  const six = speaksIpv6() ? names.lookUp(host, "AAAA") : ({ kind: "absent", exists: true } as const);
+  const six = speaksIpv6() ? names.lookUp(name, "AAAA") : ({ kind: "absent", exists: true } as const);
   const exchangers = [...addressesOf(four, 4), ...addressesOf(six, 16)];
   if (exchangers.length > 0) return found(exchangers.map((address) => ({ address, preference })));
   if (six.kind === "unknown") return six;

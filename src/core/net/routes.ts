@@ -1,4 +1,4 @@
-/** Artificial routes: control/smtproutes as qmail-remote(8) describes it. */
+/** Artificial routes: control/smtproutes and qmtproutes as qmail-remote(8) describes them. */
 import { type IpAddress, parseLiteral } from "../bytes/ip.ts";
 import { equalFold, leadingNumber } from "../bytes/text.ts";
 import { controlLines } from "../control/control.ts";
@@ -14,7 +14,7 @@ const colon = 58;
 const dot = 46;
 
 /** The route for a host; undefined if mail for it goes where DNS says. Throws a system error if the file can not be read. */
-export function routeFor(host: Buffer, file = "smtproutes"): Route | undefined {
+export function routeFor(host: Buffer, file: "smtproutes" | "qmtproutes"): Route | undefined {
   const lines = controlLines(file) ?? [];
   for (let start = 0; start <= host.length; start++) {
     if (start > 0 && start < host.length && host[start] !== dot) continue;

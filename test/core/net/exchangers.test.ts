@@ -1,7 +1,7 @@
 /** Where mail for a host goes, by what DNS says. */
 import { expect, test } from "bun:test";
 import { formatIp, parseIp } from "../../../src/core/bytes/ip.ts";
-import { hostAddresses, mailExchangers } from "../../../src/core/net/exchangers.ts";
+import { dnsName, hostAddresses, mailExchangers } from "../../../src/core/net/exchangers.ts";
 import { speaksIpv6 } from "../../../src/core/net/own-addresses.ts";
 import type { Finding } from "../../../src/core/net/resolver.ts";
 import type { RecordType } from "../../../src/core/wire/dns.ts";
@@ -70,6 +70,13 @@ test("addresses are not looked up", () => {
   for (const host of ["1.2.3.4", "[1.2.3.4]", "[IPv6:::1]", "::1"])
     expect(mailExchangers(service, host)).toMatchObject({ kind: "found" });
   expect(service.asked).toEqual([]);
+});
+
+test("names in UTF-8 are asked for as DNS has them, all others as they are", () => {
+  const latin1 = (text: string) => Buffer.from(text).toString("latin1");
+  expect(dnsName(latin1("b\u00fccher.Example"))).toBe("xn--bcher-kva.example");
+  for (const name of ["Host.dom", "a b", "", "b\xfccher", latin1("\u00fc/x"), latin1("\u00fc@x")])
+    expect(dnsName(name)).toBe(name);
 });
 
 test("equal preference comes in any order", () => {
