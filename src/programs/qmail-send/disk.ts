@@ -13,6 +13,7 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
+import { dirname } from "node:path";
 import { filesBarrier } from "../../core/queue/barrier.ts";
 import { type QueueDirectory, queueSplit, relativePath } from "../../core/queue/paths.ts";
 import { syncDirectory } from "../../core/sys/durable.ts";
@@ -96,18 +97,22 @@ function idOf(name: string): bigint[] {
   return id > largestId ? [] : [id];
 }
 
-function append(path: string, text: string): void {
+/**
+ * Appends durably, or leaves the file as long as it was. The name is made durable every time: that the file was there
+ * already does not say that whoever made it came that far.
+ */
+export function append(path: string, text: string, syncNames = syncDirectory): void {
   const fd = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK, 0o644);
   try {
     const { size } = fstatSync(fd);
     try {
       writeAll(fd, Buffer.from(text, "latin1"));
       fsyncSync(fd);
+      syncNames(dirname(path));
     } catch (failure) {
       ftruncateSync(fd, size);
       throw failure;
     }
-    if (size === 0) syncDirectory("bounce");
   } finally {
     closeSync(fd);
   }
