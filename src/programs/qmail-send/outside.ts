@@ -39,7 +39,11 @@ export function bringToLife(controls: Controls, settings: Settings, log: Outbox,
   const requests = new Outbox(cleaner.requests, () => manager.cleanerLost());
   const pipe = (channel: Channel): CommandPipe => {
     // Later: a command is in the middle of being sent.
-    const lost = (): void => queueMicrotask(() => manager.spawnerLost(channel));
+    const lost = (): void =>
+      queueMicrotask(() => {
+        manager.spawnerLost(channel);
+        bell.ring();
+      });
     return new CommandPipe(spawners[channel].commands, lost, bell.ring);
   };
   const manager: Manager = new Manager(

@@ -70,7 +70,8 @@ class Mail {
     pullTrigger();
   }
 
-  start(limits = [120, 120], env: Record<string, string> = {}): void {
+  /** `deaf`: nobody reads what qmail-lspawn is told, though its reports go on. */
+  start(limits = [120, 120], env: Record<string, string> = {}, deaf = false): void {
     const pipes = Array.from({ length: 7 }, () => pipe());
     const its = pipes.map(([read, write], fd) => ([2, 4, 6].includes(fd) ? read : write));
     const mine = pipes.map(([read, write], fd) => ([2, 4, 6].includes(fd) ? write : read));
@@ -95,10 +96,15 @@ class Mail {
       this.log += text;
       return "";
     });
-    for (const [from, to] of [
+    if (deaf) {
+      closeSync(local);
+      this.#open = mine.filter((fd) => fd !== local);
+    }
+    const told = [
       [local, localReports],
       [remote, remoteReports],
-    ] as const)
+    ] as const;
+    for (const [from, to] of deaf ? told.slice(1) : told)
       this.#follow(from, (text) => this.#commandsIn(text, to));
     this.#follow(clean, (text) => this.#clean(text, answers));
   }
@@ -256,6 +262,19 @@ test("killed between delivery and report: only what was not done is tried again"
   mail.start();
   await mail.logged(`end msg ${id}\n`);
   expect(mail.commands.map(({ recipient }) => recipient)).toEqual(["open@here.example"]);
+});
+
+test("a spawner that hears nothing any more, but keeps its reports open, ends it at once", async () => {
+  await using mail = new Mail();
+  // A message that waits for its next attempt: nothing else happens that might wake qmail-send.
+  const id = 30;
+  mail.scratch.write(`queue/mess/${id % split}/${id}`, "Subject: x\n\n");
+  mail.scratch.write(`queue/info/${id % split}/${id}`, "Fs@there.example\0");
+  mail.scratch.write(`queue/local/${id % split}/${id}`, "Tjoe@here.example\0");
+  mail.start([120, 120], {}, true);
+  await mail.logged("status: exiting\n", 2000);
+  expect(mail.log).toContain("alert: oh no! lost spawn connection! dying...\n");
+  expect(await mail.ended()).toBe(0);
 });
 
 test("TERM: the next attempt is kept in the time of the recipient list", async () => {
