@@ -29,6 +29,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/bouncesaying.ts"),
   },
   {
+    name: "checkpassword",
+    section: 8,
+    summary: "check a password and become its user",
+    load: () => import("./programs/checkpassword.ts"),
+  },
+  {
     name: "condredirect",
     section: 1,
     summary: "perhaps redirect mail to another address",

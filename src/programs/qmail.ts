@@ -4,7 +4,7 @@ import { runCommand, sendingCommand } from "../core/cli/options.ts";
 import { paint } from "../core/cli/paint.ts";
 import { shellWord } from "../core/cli/shell.ts";
 import { refuse } from "../core/cli/trouble.ts";
-import { addUsers, type Changes, listUsers, removeUsers } from "../core/cli/user.ts";
+import { addUsers, type Changes, listUsers, removeUsers, setPassword } from "../core/cli/user.ts";
 import { writeAll } from "../core/sys/fd.ts";
 
 const colours = paint(process.stdout);
@@ -17,6 +17,8 @@ export function main(args: Buffer[]): Promise<number> {
       changes(await addUsers(homeOf(home), names), "has a mailbox now", "has a mailbox already"),
     removeUsers: async (home, names) =>
       changes(await removeUsers(homeOf(home), names), "has no address any more; the mail stays", ""),
+    setPassword: async (home, name) =>
+      changes(await setPassword(homeOf(home), name), "has a new password for POP3", ""),
     listUsers: (home) => {
       for (const { name, maildir, owner } of listUsers(homeOf(home)))
         say(`${colours.strong(name)}\t${maildir}${owner ? colours.quiet("\towner") : ""}`);

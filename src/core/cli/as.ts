@@ -11,12 +11,17 @@ import { look, placeDirectory } from "./place.ts";
 import { attempt, fail, refuse } from "./trouble.ts";
 
 /** Runs a program and returns how it ended; its output goes where ours goes. */
-async function execute(command: string[], home: string, owner?: Owner): Promise<End> {
+async function execute(
+  command: string[],
+  home: string,
+  owner?: Owner,
+  input: number | null = null,
+): Promise<End> {
   const identity = owner && { USER: owner.name, LOGNAME: owner.name, HOME: home };
   try {
     const child = start({
       command,
-      descriptors: [null, 1, 2],
+      descriptors: [input, 1, 2],
       environment: { ...process.env, QMAILHOME: home, ...identity },
       directory: owner === undefined ? home : "/",
       ...(owner === undefined ? {} : { ids: { uid: owner.uid, gid: owner.gid } }),
@@ -67,12 +72,17 @@ export async function carryPrograms(home: string, owner: Owner): Promise<void> {
 
 /**
  * Does the command of this process again as the home's owner, so that everything made belongs to them and nothing is
- * written through a link of theirs with root's rights. Returns the exit code.
+ * written through a link of theirs with root's rights. `input`: what it reads. Returns the exit code.
  */
-export async function runAs(owner: Owner, home: string, args: string[]): Promise<number> {
+export async function runAs(
+  owner: Owner,
+  home: string,
+  args: string[],
+  input: number | null = null,
+): Promise<number> {
   const [ours, copy] = [join(executables(), "qmail"), join(home, "bin/qmail")];
   const program = !(await canRun(owner, ours)) && (await canRun(owner, copy)) ? copy : ours;
-  const end = await execute([program, ...args], home, owner);
+  const end = await execute([program, ...args], home, owner, input);
   if ("signal" in end) throw fail(`qmail as ${ownerText(owner)} was killed by ${end.signal}`);
   return end.code;
 }

@@ -8,6 +8,7 @@ export interface Actions {
   init: (options: { home: string | undefined; host?: string; user?: string }) => Promise<number>;
   addUsers: (home: string | undefined, names: string[]) => Promise<number>;
   removeUsers: (home: string | undefined, names: string[]) => Promise<number>;
+  setPassword: (home: string | undefined, name: string) => Promise<number>;
   listUsers: (home: string | undefined) => number;
 }
 
@@ -69,6 +70,11 @@ function addUser(program: Command, actions: Actions, finish: (code: number) => v
     .description("take each name's addresses away; their mail stays in the home")
     .option("--home <dir>", homeHelp)
     .action(async (names: string[], { home }: HomeOption) => finish(await actions.removeUsers(home, names)));
+  user
+    .command("passwd <name>")
+    .description("ask for the password with which NAME fetches mail by POP3")
+    .option("--home <dir>", homeHelp)
+    .action(async (name: string, { home }: HomeOption) => finish(await actions.setPassword(home, name)));
   user
     .command("list")
     .description("print each mail user and their Maildir")

@@ -2,6 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { lockExclusive } from "../sys/lock.ts";
+import { hashPassword, poppasswdFile, withPassword } from "../users/poppasswd.ts";
 import { mustBecome, runAs } from "./as.ts";
 import {
   idsIn,
@@ -15,7 +16,8 @@ import {
 } from "./assignments.ts";
 import { existingHome } from "./init.ts";
 import { assign, makeMailbox } from "./mailboxes.ts";
-import { readIfThere } from "./place.ts";
+import { askPassword } from "./password.ts";
+import { readIfThere, replaceFile } from "./place.ts";
 import { attempt, refuse } from "./trouble.ts";
 
 /** A mail user. */
@@ -84,9 +86,33 @@ export async function removeUsers(given: string, names: string[]): Promise<Chang
       if (name === first) throw refuse(`${name} owns this home and gets the mail of postmaster: not removed`);
       if (!others.includes(name)) throw refuse(`${name} has no mailbox in ${home}`);
     }
+    for (const name of wanted) storePassword(home, name, undefined);
     const rest = wanted.reduce((lines, name) => withoutUser(lines, name, home), text);
     return { text: rest, changed: wanted, all: wanted };
   });
+}
+
+/** Asks for a password and gives it to a mail user, in the place of the one before. */
+export async function setPassword(given: string, user: string): Promise<Changes> {
+  const name = checkedName(user);
+  const home = existingHome(given);
+  const owner = mustBecome(home);
+  if (owner !== undefined)
+    return { delegated: await runAs(owner, home, ["user", "passwd", "--home", home, name], 0) };
+  const password = await askPassword(name);
+  return edit(home, (text) => {
+    if (!usersIn(text, home).includes(name)) throw refuse(`${name} has no mailbox in ${home}`);
+    storePassword(home, name, hashPassword(password));
+    return { text, changed: [name], all: [name] };
+  });
+}
+
+/** Changes users/poppasswd, which nobody but the home's owner may read. */
+function storePassword(home: string, name: string, hash: string | undefined): void {
+  const path = join(home, poppasswdFile);
+  const before = readIfThere(path) ?? "";
+  const text = withPassword(before, name, hash);
+  if (text !== before) replaceFile(path, text, 0o600);
 }
 
 function checkedName(given: string): string {

@@ -23,6 +23,7 @@ function open() {
     gethostname: { args: [pointer, u64], returns: i32 },
     getpwnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     getpwuid_r: { args: [u32, pointer, pointer, u64, pointer], returns: i32 },
+    getspnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     getgrnam_r: { args: [pointer, pointer, pointer, u64, pointer], returns: i32 },
     chdir: { args: [pointer], returns: i32 },
     openlog: { args: [pointer, i32, i32], returns: FFIType.void },

@@ -4,6 +4,7 @@
  */
 import { type Pointer, ptr, read } from "bun:ffi";
 import { constants as os } from "node:os";
+import { isSystemError } from "../exit.ts";
 import { errorName } from "./errors.ts";
 import { libc, systemError, zeroTerminated } from "./libc.ts";
 
@@ -27,13 +28,14 @@ type Libc = ReturnType<typeof libc>;
 /** One of the get..._r calls, its key already given: the number it returns is an errno. */
 type Call = (symbols: Libc, record: Pointer, strings: Pointer, size: bigint, found: Pointer) => number;
 
-const recordSize = 64;
+const recordSize = 128;
 const smallest = 1024;
 const largest = 1 << 20;
 
-/** Offsets in struct passwd and struct group. */
+/** Offsets in struct passwd, struct group and struct spwd. */
 const passwd = { name: 0, uid: 16, gid: 20, home: 32, shell: 40 };
 const group = { name: 0, gid: 16 };
+const shadow = { password: 8, expires: 56 };
 
 /** What means "there is no such entry" when a source of accounts answers with an error (getpwnam(3)). */
 const absent: ReadonlySet<string> = new Set(["ENOENT", "ESRCH", "EBADF", "EPERM"]);
@@ -54,6 +56,24 @@ export function groupByName(name: Uint8Array | string): Group | undefined {
   const key = zeroTerminated(name);
   const entry = lookUp("getgrnam", (symbols, ...rest) => symbols.getgrnam_r(ptr(key), ...rest));
   return entry && { name: entry.text(group.name), gid: entry.number(group.gid) };
+}
+
+/** What shadow(5) says about an account: its hash, and the day (since 1970) on which it ends; -1: never. */
+export interface Shadow {
+  hash: Buffer;
+  expires: number;
+}
+
+/** The shadow entry of an account; undefined without one, or without the right to see it. */
+export function shadowByName(name: Uint8Array | string): Shadow | undefined {
+  const key = zeroTerminated(name);
+  try {
+    const entry = lookUp("getspnam", (symbols, ...rest) => symbols.getspnam_r(ptr(key), ...rest));
+    return entry && { hash: entry.text(shadow.password), expires: entry.number(shadow.expires) | 0 };
+  } catch (failure) {
+    if (isSystemError(failure, "EACCES")) return undefined;
+    throw failure;
+  }
 }
 
 function account(call: string, ask: Call): Account | undefined {
