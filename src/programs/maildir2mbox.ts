@@ -12,6 +12,7 @@ import { syncDirectory } from "../core/sys/durable.ts";
 import { errorText } from "../core/sys/errors.ts";
 import { readSome, Writer, writeAll } from "../core/sys/fd.ts";
 import { changeDirectory } from "../core/sys/libc.ts";
+import { asPath } from "../core/sys/path.ts";
 
 const program = "maildir2mbox";
 const here = Buffer.alloc(0);
@@ -29,7 +30,7 @@ export function main(): number {
   const messages = scan();
   if (messages.length === 0) return 0;
   lock(mbox);
-  const out = doing(`create ${text(copy)}`, () => openSync(copy, truncating, 0o644));
+  const out = doing(`create ${text(copy)}`, () => openSync(asPath(copy), truncating, 0o644));
   copyMbox(mbox, copy, out);
   for (const message of messages) append(copy, out, message);
   doing(`write to ${text(copy)}`, () => {
@@ -37,7 +38,7 @@ export function main(): number {
     closeSync(out);
   });
   doing(`move ${text(copy)} to ${text(mbox)}`, () => {
-    renameSync(copy, mbox);
+    renameSync(asPath(copy), asPath(mbox));
     // Before the messages go from the Maildir, the new mbox has to be in its place for good.
     syncDirectory(directoryOf(mbox));
   });

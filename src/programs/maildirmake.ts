@@ -2,6 +2,7 @@
 import { mkdirSync } from "node:fs";
 import { isSystemError, permanent, temporary } from "../core/exit.ts";
 import { errorText } from "../core/sys/errors.ts";
+import { asPath } from "../core/sys/path.ts";
 
 const program = "maildirmake";
 const usage = `${program}: usage: ${program} name\n`;
@@ -15,8 +16,7 @@ export function main([name]: Buffer[]): number {
 
 function makeDirectory(path: Buffer): void {
   try {
-    // The runtime does not take an empty name as bytes.
-    mkdirSync(path.length === 0 ? "" : path, 0o700);
+    mkdirSync(asPath(path), 0o700);
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
     const why = errorText(failure.code);

@@ -6,6 +6,7 @@ import { significantLines } from "../core/control/control.ts";
 import { type Exit, isSystemError, temporary } from "../core/exit.ts";
 import { readAll, Writer } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
+import { asPath } from "../core/sys/path.ts";
 import {
   accountOf,
   assignments,
@@ -41,20 +42,22 @@ export function main(args: Buffer[]): number {
   const flush = () => attempt(dieWrite, () => out.flush());
 
   let aliasSeen = false;
-  for (const line of splitAt(
-    attempt(dieRead, () => readAll(0)),
-    lineFeed,
-  )) {
+  const take = (line: Buffer): void => {
     const account = accountOf(line);
-    if (account === undefined || !counts(account, rules, lists)) continue;
+    if (account === undefined || !counts(account, rules, lists)) return;
     accounts.set(keyOf(account.user), account);
     if (account.user.equals(alias)) {
       write(catchAll(account, rules));
       aliasSeen = true;
     }
     for (const name of mailNames(account, lists)) write(assignments(name, account, rules));
-  }
+  };
+  const input = attempt(dieRead, () => readAll(0));
+  const ended = input.lastIndexOf(lineFeed) + 1;
+  for (const line of splitAt(input.subarray(0, ended), lineFeed)) take(line);
+  // Output goes out before the end of the input is looked for, and so before a last line without line feed counts.
   flush();
+  if (ended < input.length) take(input.subarray(ended));
   if (!aliasSeen) throw fatal("unable to find alias user");
   for (const line of splitAt(readOptional("users/subusers", dieRead), lineFeed)) {
     const subuser = subuserOf(line);
@@ -127,7 +130,7 @@ function counts({ user, home, uid }: MailAccount, rules: Rules, { include, exclu
   if (include?.has(keyOf(user)) === false || exclude?.has(keyOf(user))) return false;
   if (rules.home === "any") return true;
   try {
-    return statSync(home).uid === uid;
+    return statSync(asPath(home)).uid === uid;
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
     if (failure.code !== "ENOENT" || rules.home === "must")

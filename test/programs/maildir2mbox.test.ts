@@ -43,6 +43,9 @@ const refusals: readonly (readonly [Record<string, string>, string])[] = [
   [{ MAILTMP: "/dev/full" }, "unable to write to /dev/full: out of disk space"],
   [{ MAILTMP: "/no/copy" }, "unable to create /no/copy: file does not exist"],
   [{ MAIL: "/no/mbox" }, "unable to lock /no/mbox: file does not exist"],
+  [{ MAILTMP: "" }, "unable to create : file does not exist"],
+  [{ MAIL: "" }, "unable to lock : file does not exist"],
+  [{ MAILDIR: "" }, "unable to chdir to : file does not exist"],
   [{ MAILDIR: "/dev/null" }, "unable to chdir to /dev/null: not a directory"],
 ];
 for (const [env, why] of refusals) {
@@ -111,6 +114,7 @@ test("a message that can not be removed comes twice, and is told", async () => {
 const making: readonly (readonly [string, string[], number, string])[] = [
   ["M", [], 0, ""],
   ["no/M", [], 111, "maildirmake: fatal: unable to mkdir no/M: file does not exist\n"],
+  ["", [], 111, "maildirmake: fatal: unable to mkdir : file does not exist\n"],
   ["M", ["M"], 111, "maildirmake: fatal: unable to mkdir M: file already exists\n"],
 ];
 for (const [name, before, code, stderr] of making) {

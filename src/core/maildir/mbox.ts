@@ -9,6 +9,7 @@ import { pause } from "../sys/clock.ts";
 import { syncDirectory, syncFile } from "../sys/durable.ts";
 import { readSome, Writer } from "../sys/fd.ts";
 import { tryLockExclusive } from "../sys/lock.ts";
+import { asPath } from "../sys/path.ts";
 import { FromQuoter } from "./from.ts";
 
 /** At which step a delivery failed; `lock` means that another process held the lock for 30 seconds. */
@@ -64,7 +65,7 @@ export function appendToMbox(path: string | Uint8Array, header: Uint8Array, mess
 export function openLocked(path: Buffer, seconds: number): { fd: number; locked: boolean } {
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
   for (const deadline = Date.now() + seconds * 1000; ; ) {
-    const fd = during("open", () => openSync(path, flags, 0o600));
+    const fd = during("open", () => openSync(asPath(path), flags, 0o600));
     try {
       const locked = lock(fd, deadline);
       if (!locked || during("open", () => isStill(path, fd))) return { fd, locked };

@@ -157,7 +157,8 @@ export function setNonBlocking(fd: number): void {
 /** Makes a directory the current one, whatever bytes its name has. */
 export function changeDirectory(path: Uint8Array): void {
   const text = Buffer.from(path).toString();
-  if (Buffer.from(text).equals(path)) process.chdir(text);
+  // The runtime has no errno for an empty name.
+  if (text !== "" && Buffer.from(text).equals(path)) process.chdir(text);
   else checked("chdir", libc().chdir(ptr(zeroTerminated(path))));
 }
 

@@ -9,6 +9,7 @@ import type { Author } from "../../core/mail/newfields.ts";
 import { tokenize } from "../../core/mail/token822.ts";
 import { environment } from "../../core/sys/arguments.ts";
 import { qmailHome } from "../../core/sys/home.ts";
+import { asPath } from "../../core/sys/path.ts";
 import { fatal, parsing, reading } from "./failures.ts";
 
 /** Enters the home and reads everything. */
@@ -50,7 +51,7 @@ function mailingLists(): Set<string> | undefined {
 
 function contentOf(path: Buffer): Buffer | undefined {
   try {
-    return readFileSync(path);
+    return readFileSync(asPath(path));
   } catch (failure) {
     if (isSystemError(failure, "ENOENT")) return undefined;
     throw failure;
