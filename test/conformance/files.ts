@@ -24,11 +24,21 @@ export function makeFiles(
   files: Readonly<Record<string, FileSpecification | null>>,
   text: (pattern: string) => string,
 ): void {
+  const directories = new Map<string, number>();
   for (const [name, specification] of Object.entries(files)) {
     const path = join(base, text(name));
-    if (specification === null) rmSync(path, { recursive: true, force: true });
-    else makeFile(path, typeof specification === "string" ? { content: specification } : specification, text);
+    if (specification === null) {
+      rmSync(path, { recursive: true, force: true });
+      directories.delete(path);
+      continue;
+    }
+    const file = typeof specification === "string" ? { content: specification } : specification;
+    makeFile(path, file, text);
+    if (file.type === "dir") directories.set(path, octal(file.mode ?? "755"));
   }
+  // Only now, and the deepest first: an ordinary user can make nothing where the mode forbids it.
+  for (const path of [...directories.keys()].sort((one, other) => other.length - one.length))
+    chmodSync(path, directories.get(path) ?? 0o755);
 }
 
 function makeFile(path: string, file: FileObject, text: (pattern: string) => string): void {
@@ -44,7 +54,7 @@ function makeFile(path: string, file: FileObject, text: (pattern: string) => str
     writeFileSync(path, Buffer.from(contentOf(file, text), "latin1"));
   }
   if (file.owner !== undefined) chownSync(path, ownerOf(file.owner), ownerOf(file.owner));
-  chmodSync(path, file.mode === undefined ? (file.type === "dir" ? 0o755 : 0o644) : octal(file.mode));
+  if (file.type !== "dir") chmodSync(path, octal(file.mode ?? "644"));
   const time = file.age === undefined ? file.mtime : Date.now() / 1000 - file.age;
   if (time !== undefined) utimesSync(path, time, time);
 }

@@ -89,7 +89,7 @@ for (const [name, line, words] of [
   ["joe", "", "an empty password is not possible"],
   ["joe", `${"x".repeat(301)}\n`, "a password has at most 300 bytes"],
   ["joe", "a\0b\n", "a password is one line of text"],
-  ["nobody", "x\n", "nobody has no mailbox in"],
+  ["stranger", "x\n", "stranger has no mailbox in"],
 ] as const) {
   test(`qmail user passwd ${name} refuses ${JSON.stringify(line.slice(0, 20))}`, () => {
     const { exitCode, stderr } = passwd(name, line);
