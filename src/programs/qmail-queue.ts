@@ -3,8 +3,8 @@
  * that a power cut can not take it away any more (core/queue/entry.ts says how).
  */
 import { Exit } from "../core/exit.ts";
-import { queueExit } from "../core/queue/codes.ts";
-import { attempt, enterQueue, takeIn } from "../core/queue/intake.ts";
+import { attempt, queueExit } from "../core/queue/codes.ts";
+import { enterQueue, takeIn } from "../core/queue/intake.ts";
 import { queueRoot } from "../core/queue/paths.ts";
 import { readBefore } from "../core/sys/fd.ts";
 import { alarm } from "../core/sys/libc.ts";

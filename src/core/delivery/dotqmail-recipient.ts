@@ -1,7 +1,7 @@
 /** What qmail-local knows of a delivery, and what it tells: header lines and environment variables (qmail-command(8)). */
 import { bytes } from "../bytes/text.ts";
-import { mboxDate } from "../mail/date.ts";
 import { quoteAddress } from "../mail/quote.ts";
+import { fromLine } from "../maildir/from.ts";
 import { environment } from "../sys/arguments.ts";
 
 /** One delivery: the arguments of qmail-local(8) in their order. */
@@ -28,28 +28,21 @@ export interface HeaderLines {
 /** Variables, name to value. */
 export type Environment = Record<string, Buffer | string | undefined>;
 
-const [lineFeed, dash, dot] = [10, 45, 46];
+const [lineFeed, dash, dot, underscore] = [10, 45, 46, 95];
 
 /** The lines for a delivery that begins at `unixSeconds`. */
 export function headerLines({ local, host, sender }: Recipient, unixSeconds: number): HeaderLines {
   const recipient = Buffer.concat([local, bytes("@"), host]);
-  const who = sender.length > 0 ? replaced(sender, [32, 9, lineFeed], "-") : bytes("MAILER-DAEMON");
   return {
-    from: Buffer.concat([bytes("From "), who, bytes(` ${mboxDate(unixSeconds)}`)]),
+    from: fromLine(sender, unixSeconds),
     returnPath: Buffer.concat([bytes("Return-Path: <"), oneLine(quoteAddress(sender)), bytes(">\n")]),
     deliveredTo: Buffer.concat([bytes("Delivered-To: "), oneLine(recipient), bytes("\n")]),
   };
 }
 
-const oneLine = (text: Buffer): Buffer => replaced(text, [lineFeed], "_");
-
-/** A copy with one character in the place of some bytes. */
-function replaced(text: Buffer, unwanted: readonly number[], character: string): Buffer {
-  const replacement = character.charCodeAt(0);
-  const copy = Buffer.from(text);
-  for (const [index, byte] of copy.entries()) if (unwanted.includes(byte)) copy[index] = replacement;
-  return copy;
-}
+/** A copy with underscores for line feeds. */
+const oneLine = (text: Buffer): Buffer =>
+  text.map((byte) => (byte === lineFeed ? underscore : byte)) as Buffer;
 
 /** The variables for the programs of a delivery; what was inherited besides stays as it was. */
 export function deliveryEnvironment(

@@ -1,3 +1,5 @@
+import { Exit, isSystemError } from "../exit.ts";
+
 /** The exit codes of qmail-queue(8) that name the step at which a message could not be taken. */
 export const queueExit = {
   addressTooLong: 11,
@@ -13,3 +15,12 @@ export const queueExit = {
   bug: 81,
   envelope: 91,
 } as const;
+
+/** Does one step; a failed system call ends it with the step's exit code. */
+export function attempt<T>(code: number, work: () => T): T {
+  try {
+    return work();
+  } catch (failure) {
+    throw isSystemError(failure) ? new Exit(code) : failure;
+  }
+}

@@ -24,7 +24,7 @@ import { dirname } from "node:path";
 import { Exit, isSystemError } from "../exit.ts";
 import { syncDirectory, syncFile } from "../sys/durable.ts";
 import { Writer } from "../sys/fd.ts";
-import { queueExit } from "./codes.ts";
+import { attempt, queueExit } from "./codes.ts";
 import { queuePath, queueRoot } from "./paths.ts";
 
 const attempts = 9;
@@ -35,15 +35,6 @@ interface File {
   fd: number;
   out: Writer;
   closed: boolean;
-}
-
-/** Does one step; a failed system call ends the program with the step's exit code. */
-function step<T>(code: number, work: () => T): T {
-  try {
-    return work();
-  } catch (failure) {
-    throw isSystemError(failure) ? new Exit(code) : failure;
-  }
 }
 
 /** One message in the queue, until it is linked into todo. Every failure is an Exit with a code of qmail-queue(8). */
@@ -59,14 +50,14 @@ export class Entry {
     const file = createPidFile(started);
     const pid = file.path;
     try {
-      this.id = step(queueExit.pid, () => BigInt.asUintN(64, fstatSync(file.fd, { bigint: true }).ino));
+      this.id = attempt(queueExit.pid, () => BigInt.asUintN(64, fstatSync(file.fd, { bigint: true }).ino));
       this.#mess = file;
-      step(queueExit.mess, () => {
+      attempt(queueExit.mess, () => {
         const mess = queuePath("mess", this.id);
         linkSync(pid, mess);
         file.path = mess;
       });
-      step(queueExit.pid, () => unlinkSync(pid));
+      attempt(queueExit.pid, () => unlinkSync(pid));
     } catch (failure) {
       undo(file);
       if (file.path !== pid) undo({ ...file, path: pid });
@@ -77,33 +68,33 @@ export class Entry {
 
   /** More of the message. */
   message(piece: Uint8Array | string): void {
-    step(queueExit.write, () => this.#mess.out.write(piece));
+    attempt(queueExit.write, () => this.#mess.out.write(piece));
   }
 
   /** The message is complete; the envelope begins. */
   beginEnvelope(): void {
-    step(queueExit.write, () => this.#mess.out.flush());
-    this.#intd = step(queueExit.intd, () => createEnvelopeFile(this.id));
+    attempt(queueExit.write, () => this.#mess.out.flush());
+    this.#intd = attempt(queueExit.intd, () => createEnvelopeFile(this.id));
   }
 
   /** More of the envelope; after beginEnvelope(). */
   envelope(piece: Uint8Array | string): void {
-    step(queueExit.write, () => this.#intd?.out.write(piece));
+    attempt(queueExit.write, () => this.#intd?.out.write(piece));
   }
 
   /** Hands the entry over to qmail-send. When it returns, a power cut can not take the message away any more. */
   commit(): void {
     const intd = this.#intd;
     if (intd === undefined) throw new Exit(queueExit.bug);
-    step(queueExit.write, () => {
+    attempt(queueExit.write, () => {
       intd.out.flush();
       syncFile(this.#mess.fd);
       syncFile(intd.fd);
       syncDirectory(dirname(this.#mess.path));
     });
-    step(queueExit.todo, () => linkSync(intd.path, queuePath("todo", this.id)));
+    attempt(queueExit.todo, () => linkSync(intd.path, queuePath("todo", this.id)));
     this.#linked = true;
-    step(queueExit.write, () => {
+    attempt(queueExit.write, () => {
       syncDirectory(`${queueRoot()}/todo`);
       for (const file of [this.#mess, intd]) close(file);
     });

@@ -1,8 +1,8 @@
 /** Taking a message in: from its pieces to an entry that qmail-send has seen, or to nothing at all. */
 import { statSync } from "node:fs";
-import { Exit, isSystemError } from "../exit.ts";
+import { Exit } from "../exit.ts";
 import { qmailHome } from "../sys/home.ts";
-import { queueExit } from "./codes.ts";
+import { attempt, queueExit } from "./codes.ts";
 import { Entry } from "./entry.ts";
 import { EnvelopeReader } from "./envelope.ts";
 import { queueRoot } from "./paths.ts";
@@ -56,13 +56,4 @@ function copyEnvelope(entry: Entry, envelope: Iterable<Uint8Array>): void {
 export function enterQueue(): void {
   attempt(queueExit.home, () => statSync(`${qmailHome()}/.`));
   attempt(queueExit.queue, () => statSync(`${queueRoot()}/.`));
-}
-
-/** Does one step; a failed system call ends the program with the step's exit code. */
-export function attempt<T>(code: number, work: () => T): T {
-  try {
-    return work();
-  } catch (failure) {
-    throw isSystemError(failure) ? new Exit(code) : failure;
-  }
 }
