@@ -268,4 +268,16 @@ export const programs: readonly Program[] = [
     summary: "set up TCP-related environment variables",
     load: () => import("./programs/tcp-env.ts"),
   },
+  {
+    name: "tcprules",
+    section: 1,
+    summary: "compile rules about clients",
+    load: () => import("./programs/tcprules.ts"),
+  },
+  {
+    name: "tcprulescheck",
+    section: 1,
+    summary: "say what rules do with a client",
+    load: () => import("./programs/tcprulescheck.ts"),
+  },
 ];

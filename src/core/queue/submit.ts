@@ -31,11 +31,12 @@ export class Submission {
   readonly #environment: Start["environment"];
   #held: Held | undefined;
   #program: QueueProgram | undefined;
+  #closed = false;
 
   /** `environment` is the queue program's; default: ours. */
   constructor(environment?: Start["environment"]) {
     this.#environment = environment;
-    if (process.env.QMAILQUEUE === undefined && isOurselves()) this.#held = new Held();
+    if (queueProgram(environment) === undefined && isOurselves()) this.#held = new Held();
     else this.#execute();
   }
 
@@ -66,7 +67,15 @@ export class Submission {
 
   /** Ends the envelope (if not abandoned) and waits for the verdict. */
   async close(): Promise<Verdict> {
+    this.#closed = true;
     return await this.#target().close();
+  }
+
+  /** For who stays when the message's sender is gone: gives up what was not closed, and frees what it holds. */
+  async release(): Promise<void> {
+    if (this.#closed) return;
+    this.abandon();
+    await this.close();
   }
 
   #target(): Held | QueueProgram {
@@ -75,7 +84,7 @@ export class Submission {
 
   #execute(): QueueProgram {
     this.#held = undefined;
-    this.#program = new QueueProgram(queueProgram(), this.#environment);
+    this.#program = new QueueProgram(queueProgram(this.#environment) ?? standardProgram, this.#environment);
     return this.#program;
   }
 }
@@ -150,8 +159,11 @@ function isOurselves(): boolean {
   }
 }
 
-/** Path of the queue program: like everything a program executes, from the home, and never looked for in PATH. */
-function queueProgram(): string {
-  const chosen = process.env.QMAILQUEUE ?? "bin/qmail-queue";
-  return chosen.includes("/") || chosen === "" ? chosen : `./${chosen}`;
+const standardProgram = "./bin/qmail-queue";
+
+/** Path of the chosen queue program: like everything a program executes, from the home, and never looked for in PATH. */
+function queueProgram(environment: Start["environment"]): string | undefined {
+  const value = environment?.QMAILQUEUE;
+  const chosen = value === undefined ? process.env.QMAILQUEUE : Buffer.from(value).toString();
+  return chosen === undefined || chosen.includes("/") || chosen === "" ? chosen : `./${chosen}`;
 }

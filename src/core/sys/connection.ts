@@ -2,12 +2,15 @@
 import type { Receipt } from "../mail/received.ts";
 import { environment } from "./arguments.ts";
 
+/** Where variables are looked up: the environment, or what a resident server knows of one connection. */
+export type Variables = (name: string) => Buffer | undefined;
+
 /** Who the client is and who we are. What is not known is `unknown`. */
-export function connection(): Omit<Receipt, "protocol" | "helo"> {
+export function connection(variable: Variables = environment): Omit<Receipt, "protocol" | "helo"> {
   return {
-    local: environment("TCPLOCALHOST") ?? environment("TCPLOCALIP") ?? "unknown",
-    remoteIp: environment("TCPREMOTEIP") ?? "unknown",
-    remoteHost: environment("TCPREMOTEHOST") ?? "unknown",
-    remoteInfo: environment("TCPREMOTEINFO"),
+    local: variable("TCPLOCALHOST") ?? variable("TCPLOCALIP") ?? "unknown",
+    remoteIp: variable("TCPREMOTEIP") ?? "unknown",
+    remoteHost: variable("TCPREMOTEHOST") ?? "unknown",
+    remoteInfo: variable("TCPREMOTEINFO"),
   };
 }

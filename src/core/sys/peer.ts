@@ -10,6 +10,19 @@ export class PeerTimeout extends Error {}
 /** The client is gone, or takes nothing any more: there is nobody to tell. */
 export class PeerGone extends Error {}
 
+/** This server ends, and the client is in the middle of nothing. */
+export class PeerDraining extends Error {}
+
+/** The client of a session, wherever it is. */
+export interface Client {
+  /** How many seconds one read or write may take from now on. */
+  setPatience(seconds: number): void;
+  /** What the client sent, valid until the next call; `busy`: it is in the middle of something. Throws PeerTimeout and the like. */
+  read(busy?: boolean): Buffer | Promise<Buffer>;
+  write(bytes: Buffer): void | Promise<void>;
+  flush(): void | Promise<void>;
+}
+
 const input = 0;
 const output = 1;
 const chunk = 65536;
@@ -29,8 +42,8 @@ export interface PeerLimits {
 }
 
 /** Buffered writing to a client; and reading, which always writes first. Every method may throw PeerGone. */
-export class Peer {
-  readonly #milliseconds: number;
+export class Peer implements Client {
+  #milliseconds: number;
   readonly #deadline: number;
   readonly #in: Buffer;
   #out: Buffer[] = [];
@@ -41,6 +54,10 @@ export class Peer {
     this.#milliseconds = Math.min(seconds, longest) * 1000;
     this.#deadline = deadline;
     this.#in = Buffer.allocUnsafeSlow(most);
+  }
+
+  setPatience(seconds: number): void {
+    this.#milliseconds = Math.min(seconds, longest) * 1000;
   }
 
   /** What the client sent, valid until the next call. Throws PeerTimeout; at the end of the input, PeerGone. */

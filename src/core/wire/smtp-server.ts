@@ -106,6 +106,11 @@ export class SmtpServer {
     return this.#exitCode;
   }
 
+  /** Whether the client is between MAIL and the end of its message. */
+  get inTransaction(): boolean {
+    return this.#transaction !== undefined || this.#receiving !== undefined;
+  }
+
   /** The first reply; once, before feed(). */
   async greet(): Promise<void> {
     await this.#reply({ text: `220 ${this.#greeting} ESMTP`, code: null });

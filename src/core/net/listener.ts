@@ -1,0 +1,202 @@
+/** A server that stays: listens, asks the rules, counts, runs a session for each client, and ends in an orderly way. */
+import { createServer, type Server, type Socket } from "node:net";
+import { parseIp } from "../bytes/ip.ts";
+import { CdbFile } from "../control/cdbfile.ts";
+import { type Rule, ruleFor } from "../control/tcprules.ts";
+import { isSystemError, permanent, temporary } from "../exit.ts";
+import { environment } from "../sys/arguments.ts";
+import type { Variables } from "../sys/connection.ts";
+import { errorText } from "../sys/errors.ts";
+import { writeAll } from "../sys/fd.ts";
+import { accountByName } from "../sys/passwd.ts";
+import type { ListenOptions } from "./listen-options.ts";
+import { NetworkClient } from "./network-client.ts";
+
+/** What the server does. */
+export interface Service {
+  /** One session, to its end. `changed` are the variables that are this connection's own. */
+  serve: (
+    client: NetworkClient,
+    variable: Variables,
+    changed: Readonly<Record<string, Buffer>>,
+  ) => Promise<void>;
+  /** What a client hears whom the limits keep out. */
+  refusal: Buffer;
+}
+
+/** How long sessions may go on after SIGTERM, in milliseconds. */
+const drainLimit = 30_000;
+
+/** Listens until SIGTERM; returns the exit code. A second SIGTERM ends it at once. */
+export async function listen(options: ListenOptions, service: Service): Promise<number> {
+  const listener = new Listener(options, service);
+  const { promise, resolve } = Promise.withResolvers<void>();
+  process.on("SIGTERM", resolve);
+  try {
+    await listener.open();
+    becomeUser(options);
+    listener.admit();
+    await promise;
+    process.on("SIGTERM", () => listener.cut());
+    await listener.drain();
+    return 0;
+  } finally {
+    process.removeAllListeners("SIGTERM");
+  }
+}
+
+class Listener {
+  readonly #options: ListenOptions;
+  readonly #service: Service;
+  readonly #servers: Server[] = [];
+  readonly #clients = new Map<NetworkClient, string>();
+  readonly #sessions = new Set<Promise<void>>();
+  #admitting = false;
+
+  constructor(options: ListenOptions, service: Service) {
+    this.#options = options;
+    this.#service = service;
+  }
+
+  /** Takes all addresses, or fails. */
+  async open(): Promise<void> {
+    const { addresses, backlog } = this.#options;
+    for (const { address, port } of addresses) {
+      const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+        this.#connected(socket),
+      );
+      const place = showPlace(address, port);
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen({ host: address, port, backlog, ipv6Only: true }, resolve);
+      }).catch((failure: unknown) => {
+        if (!isSystemError(failure)) throw failure;
+        throw temporary(
+          `${this.#options.program}: fatal: unable to listen on ${place}: ${errorText(failure.code)}\n`,
+        );
+      });
+      server.removeAllListeners("error");
+      // No descriptor left for a client: it waits, or goes elsewhere; those that are there go on.
+      server.on("error", (failure) => this.#log(`warning: unable to accept: ${failure.message}`));
+      this.#servers.push(server);
+    }
+  }
+
+  /** From now on clients are served. */
+  admit(): void {
+    this.#admitting = true;
+    for (const server of this.#servers) {
+      const bound = server.address();
+      if (bound !== null && typeof bound === "object")
+        this.#log(`status: listening on ${showPlace(bound.address, bound.port)}`);
+    }
+  }
+
+  /** No new clients; what is under way may end. */
+  async drain(): Promise<void> {
+    this.#admitting = false;
+    for (const server of this.#servers) server.close();
+    for (const client of this.#clients.keys()) client.drain();
+    const timer = setTimeout(() => this.cut(), drainLimit);
+    await Promise.allSettled(this.#sessions);
+    clearTimeout(timer);
+  }
+
+  cut(): void {
+    for (const client of this.#clients.keys()) client.cut();
+  }
+
+  #connected(socket: Socket): void {
+    const client = new NetworkClient(socket);
+    const ip = plainIp(socket.remoteAddress);
+    if (!this.#admitting || ip === undefined) {
+      client.cut();
+      return;
+    }
+    const session = this.#session(client, socket, ip)
+      .catch((failure: unknown) => {
+        this.#log(
+          `warning: session with ${ip} failed: ${failure instanceof Error ? failure.stack : failure}`,
+        );
+      })
+      .finally(async () => {
+        await client.close();
+        this.#clients.delete(client);
+        this.#sessions.delete(session);
+      });
+    this.#sessions.add(session);
+  }
+
+  async #session(client: NetworkClient, socket: Socket, ip: string): Promise<void> {
+    if (this.#isFull(ip)) {
+      client.setPatience(1);
+      await client.write(this.#service.refusal);
+      await client.flush().catch(() => undefined);
+      return;
+    }
+    this.#clients.set(client, ip);
+    const rule = this.#rule(ip);
+    if (rule?.denied) return;
+    const text = (value: string | number | undefined) => Buffer.from(String(value ?? ""));
+    const changed: Record<string, Buffer> = {
+      PROTO: text("TCP"),
+      TCPREMOTEIP: text(ip),
+      TCPREMOTEPORT: text(socket.remotePort),
+      TCPLOCALIP: text(plainIp(socket.localAddress)),
+      TCPLOCALPORT: text(socket.localPort),
+      ...Object.fromEntries(rule?.variables ?? []),
+    };
+    await this.#service.serve(client, (name) => changed[name] ?? inherited(name), changed);
+  }
+
+  #isFull(ip: string): boolean {
+    const { connections, perClient } = this.#options;
+    const mine = [...this.#clients.values()].filter((other) => other === ip).length;
+    return this.#clients.size >= connections || mine >= perClient;
+  }
+
+  /** The file is opened for each client, so that a new one counts at once. What cannot be read lets nobody in. */
+  #rule(ip: string): Rule | undefined {
+    if (this.#options.rules === undefined) return undefined;
+    const file = new CdbFile(this.#options.rules);
+    try {
+      return ruleFor({ ip }, (key) => file.find(key));
+    } finally {
+      file.close();
+    }
+  }
+
+  #log(text: string): void {
+    try {
+      writeAll(2, Buffer.from(`${this.#options.program}: ${text}\n`));
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure; // Nobody reads the log: mail goes on.
+    }
+  }
+}
+
+/** Of what the process was started with, nothing that would be about another client. */
+const inherited: Variables = (name) =>
+  name === "TCPREMOTEHOST" || name === "TCPREMOTEINFO" ? undefined : environment(name);
+
+/** An IPv4 client on an IPv6 socket is shown as what it is. */
+const plainIp = (address: string | undefined): string | undefined =>
+  address?.replace(/^::ffff:(?=[\d.]+$)/i, "");
+
+const showPlace = (address: string, port: number): string =>
+  parseIp(address)?.length === 16 ? `[${address}]:${port}` : `${address}:${port}`;
+
+/** Gives up what root may do. */
+function becomeUser({ program, user }: ListenOptions): void {
+  if (user === undefined) return;
+  const account = accountByName(user);
+  if (account === undefined) throw permanent(`${program}: fatal: there is no user ${user}\n`);
+  try {
+    process.setgroups?.([account.gid]);
+    process.setgid?.(account.gid);
+    process.setuid?.(account.uid);
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    throw temporary(`${program}: fatal: unable to become ${user}: ${errorText(failure.code)}\n`);
+  }
+}

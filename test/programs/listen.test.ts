@@ -1,0 +1,241 @@
+/** Servers that stay: the same sessions as one-shot, and clients that behave badly. */
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { join } from "node:path";
+import { CdbMaker } from "../../src/core/bytes/cdb.ts";
+import { bin, run, Scratch } from "../helpers/built.ts";
+
+setDefaultTimeout(30_000);
+
+const begin = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n";
+
+/** A home, and a qmail-smtpd that stays in it. */
+class Resident extends Scratch {
+  readonly env: Record<string, string>;
+  child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
+  port = 0;
+  log = "";
+  constructor() {
+    super();
+    this.write("control/me", "mx\n");
+    this.write("control/rcpthosts", "d\ntest.example\n");
+    this.env = { PATH: "/usr/bin:/bin", QMAILHOME: this.path, QMAILQUEUE: this.queueProgram() };
+  }
+  async start(...options: string[]): Promise<this> {
+    this.child = Bun.spawn([join(bin, "qmail-smtpd"), "--listen", "127.0.0.1:0", ...options], {
+      stdio: ["ignore", "ignore", "pipe"],
+      env: this.env,
+    });
+    const reader = this.child.stderr.getReader();
+    while (!this.log.includes("listening on")) {
+      const { value } = await reader.read();
+      if (value === undefined) throw new Error(`it did not start: ${this.log}`);
+      this.log += Buffer.from(value).toString();
+    }
+    void (async () => {
+      for (let part = await reader.read(); part.value !== undefined; part = await reader.read())
+        this.log += Buffer.from(part.value).toString();
+    })();
+    this.port = Number(/:(\d+)\n/.exec(this.log)?.[1]);
+    return this;
+  }
+  async stop(): Promise<number> {
+    this.child?.kill("SIGTERM");
+    return (await this.child?.exited) ?? -1;
+  }
+  rules(variables: Readonly<Record<string, string>>, denied = false): string {
+    const maker = new CdbMaker();
+    const words = Object.entries(variables).map(([name, value]) => `+${name}=${value}\0`);
+    const record = maker.add(
+      Buffer.from("127.0.0.1"),
+      Buffer.from(`${denied ? "D\0" : ""}${words.join("")}`),
+    );
+    const tables = [...maker.tables()];
+    return this.write("rules.cdb", Buffer.concat([maker.header(), record, ...tables]));
+  }
+  override [Symbol.dispose](): void {
+    this.child?.kill("SIGKILL");
+    super[Symbol.dispose]();
+  }
+}
+
+class Talk {
+  readonly socket: Socket;
+  text = "";
+  ended: Promise<void>;
+  constructor(port: number) {
+    this.socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
+    this.socket.on("data", (bytes) => {
+      this.text += bytes.toString("latin1");
+    });
+    this.ended = new Promise((resolve) => {
+      for (const event of ["end", "error", "close"]) this.socket.on(event, () => resolve());
+    });
+  }
+  async hears(what: string): Promise<void> {
+    for (const end = Date.now() + 8000; !this.text.includes(what); await Bun.sleep(2))
+      if (Date.now() > end) throw new Error(`${what} did not come: ${this.text}`);
+  }
+}
+
+/** A whole session; `single`: byte for byte. */
+async function session(port: number, input: Buffer, single = false): Promise<string> {
+  const talk = new Talk(port);
+  if (single) for (let at = 0; at < input.length; at++) talk.socket.write(input.subarray(at, at + 1));
+  else talk.socket.write(input);
+  talk.socket.end();
+  await talk.ended;
+  return talk.text;
+}
+
+const steady = (text: string): string => text.replace(/250 ok \d+ qp \d+/g, "250 ok N qp P");
+
+interface Case {
+  id: string;
+  stdin?: string;
+  stdin_b64?: string;
+  env: Record<string, string>;
+}
+const file = join(import.meta.dir, "../conformance/vectors/qmail-smtpd.jsonl");
+const recorded = (existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [])
+  .map((line) => JSON.parse(line) as Case)
+  .filter(({ stdin, stdin_b64 }) => (stdin ?? stdin_b64 ?? "").length < 3000);
+
+test("recorded sessions sound the same as one-shot, whole and in single bytes", async () => {
+  using home = new Resident();
+  const variables = recorded[0]?.env ?? {};
+  await home.start("--rules", home.rules(variables));
+  const sample = recorded.filter((_, index) => index % 20 === 0);
+  expect(sample.length).toBeGreaterThan(10);
+  for (const { id, stdin, stdin_b64 } of sample) {
+    const input = stdin_b64 === undefined ? Buffer.from(stdin ?? "") : Buffer.from(stdin_b64, "base64");
+    const oneShot = await run("qmail-smtpd", { stdin: input, env: { ...home.env, ...variables } });
+    for (const single of [false, true])
+      expect([id, single, steady(await session(home.port, input, single))]).toEqual([
+        id,
+        single,
+        steady(oneShot.stdout),
+      ]);
+  }
+  expect(await home.stop()).toBe(0);
+});
+
+test("who connects is in the Received field; RELAYCLIENT and a queue program come from the rules", async () => {
+  using home = new Resident();
+  const other = home.write(
+    "other",
+    `#!/bin/sh\ncat >'${home.in("other-message")}'\ncat <&1 >/dev/null\n`,
+    0o755,
+  );
+  await home.start("--rules", home.rules({ RELAYCLIENT: "@relay", QMAILQUEUE: other }));
+  const text = await session(home.port, Buffer.from(`${begin.replace("c@d", "x@far")}hi\r\n.\r\nQUIT\r\n`));
+  expect(steady(text)).toBe(
+    "220 mx ESMTP\r\n250 ok\r\n250 ok\r\n354 go ahead\r\n250 ok N qp P\r\n221 mx\r\n",
+  );
+  expect(home.read("other-message")).toMatch(
+    /^Received: from unknown \(127\.0\.0\.1\)\n {2}by 127\.0\.0\.1 with SMTP;/,
+  );
+  home.rules({}, true);
+  expect(await session(home.port, Buffer.from("QUIT\r\n"))).toBe("");
+});
+
+test("200 clients in turn, resets among them, leave no descriptor behind", async () => {
+  using home = new Resident();
+  await home.start();
+  const open = () =>
+    [...new Bun.Glob("*").scanSync({ cwd: `/proc/${home.child?.pid}/fd`, onlyFiles: false })].length;
+  expect(await session(home.port, Buffer.from("QUIT\r\n"))).toContain("221 mx");
+  const before = open();
+  for (let count = 0; count < 200; count++) {
+    const talk = new Talk(home.port);
+    if (count % 4 === 0) {
+      talk.socket.write(count % 8 === 0 ? `${begin}half` : "NOO");
+      await talk.hears(count % 8 === 0 ? "354" : "220");
+      talk.socket.resetAndDestroy();
+    } else {
+      talk.socket.write("NOOP\r\nQUIT\r\n");
+      await talk.ended;
+      expect(talk.text).toBe("220 mx ESMTP\r\n250 ok\r\n221 mx\r\n");
+      talk.socket.destroy();
+    }
+  }
+  for (const end = Date.now() + 8000; open() > before && Date.now() < end; ) await Bun.sleep(20);
+  expect(open()).toBeLessThanOrEqual(before);
+  expect(home.log).not.toContain("warning");
+});
+
+test("a silent client and one that takes nothing are cut; others are served meanwhile", async () => {
+  using home = new Resident();
+  home.write("control/timeoutsmtpd", "1\n");
+  await home.start();
+  const silent = new Talk(home.port);
+  silent.socket.write("NOO");
+  const deaf = new Talk(home.port);
+  deaf.socket.pause();
+  deaf.socket.write("EHLO x\r\n".repeat(400_000));
+  await silent.hears("220");
+  expect(await session(home.port, Buffer.from("QUIT\r\n"))).toContain("221 mx");
+  await silent.ended;
+  expect(silent.text).toBe("220 mx ESMTP\r\n451 timeout (#4.4.2)\r\n");
+  silent.socket.destroy();
+  deaf.socket.destroy();
+});
+
+test("limits in all and per client are told", async () => {
+  using home = new Resident();
+  await home.start("--connections", "2", "--per-client", "1");
+  const first = new Talk(home.port);
+  await first.hears("220");
+  expect(await session(home.port, Buffer.from(""))).toBe(
+    "421 too many connections, try again later (#4.3.2)\r\n",
+  );
+  first.socket.end("QUIT\r\n");
+  await first.ended;
+  first.socket.destroy();
+  await Bun.sleep(50);
+  expect(await session(home.port, Buffer.from("QUIT\r\n"))).toContain("221 mx");
+});
+
+test("SIGTERM: no new clients, idle ones are told, a message on its way arrives", async () => {
+  using home = new Resident();
+  await home.start();
+  const idle = new Talk(home.port);
+  const sending = new Talk(home.port);
+  sending.socket.write(`${begin}first half\r\n`);
+  await sending.hears("354");
+  await idle.hears("220");
+  const over = home.stop();
+  await idle.ended;
+  expect(idle.text).toBe("220 mx ESMTP\r\n421 shutting down (#4.3.2)\r\n");
+  idle.socket.destroy();
+  const late = new Talk(home.port);
+  await late.ended;
+  expect(late.text).toBe("");
+  sending.socket.write("second half\r\n.\r\n");
+  await sending.ended;
+  expect(steady(sending.text)).toEndWith("354 go ahead\r\n250 ok N qp P\r\n421 shutting down (#4.3.2)\r\n");
+  sending.socket.destroy();
+  expect(await over).toBe(0);
+  expect(home.read("queued-message")).toEndWith("first half\nsecond half\n");
+});
+
+test("an address that is taken, a wrong option and an unknown user are named", async () => {
+  using home = new Resident();
+  await home.start();
+  const start = (...args: string[]) => run("qmail-smtpd", { args, env: home.env });
+  expect(await start("--listen", `127.0.0.1:${home.port}`)).toMatchObject({
+    code: 111,
+    stderr: `qmail-smtpd: fatal: unable to listen on 127.0.0.1:${home.port}: address already used\n`,
+  });
+  for (const args of [
+    ["--listen", "x:25"],
+    ["--listen", "[::1]"],
+    ["--listen", "127.0.0.1:0", "--backlog", "0"],
+  ])
+    expect(await start(...args)).toMatchObject({
+      code: 100,
+      stderr: expect.stringContaining(args.at(-1) ?? ""),
+    });
+  expect(await start("--listen", "127.0.0.1:0", "--user", "no such")).toMatchObject({ code: 100 });
+});
