@@ -2,6 +2,7 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { watchMemory } from "./memory.ts";
 
 /** Where the built programs are: $QMAIL_TS_BIN or dist/bin. */
 export const bin = resolve(process.env.QMAIL_TS_BIN ?? join(import.meta.dir, "../../dist/bin"));
@@ -37,6 +38,7 @@ export async function run(program: string, how: Run = {}): Promise<Result> {
     ...(cwd === undefined ? {} : { cwd }),
     ...(how.uid === undefined ? {} : { uid: how.uid, gid: how.uid }),
   });
+  const peak = watchMemory(child.pid);
   if (file !== undefined) closeSync(file);
   const [stdout, stderr] = await Promise.all([child.stdout.bytes(), child.stderr.bytes()]);
   await child.exited;
@@ -45,7 +47,7 @@ export async function run(program: string, how: Run = {}): Promise<Result> {
     signal: child.signalCode === null ? undefined : String(child.signalCode),
     stdout: Buffer.from(stdout).toString("latin1"),
     stderr: Buffer.from(stderr).toString("latin1"),
-    memory: Number(child.resourceUsage()?.maxRSS ?? 0),
+    memory: peak(),
   };
 }
 

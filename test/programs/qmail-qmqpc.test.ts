@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { closeSync, openSync, readFileSync, symlinkSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { bin, Scratch } from "../helpers/built.ts";
+import { watchMemory } from "../helpers/memory.ts";
 
 /** A QMQP server: what it got, and the answer it gives at once when it has `wanted` bytes. */
 function serve(answer: string, wanted: number) {
@@ -36,10 +37,11 @@ class Home extends Scratch {
       stdio: [zero, one, "pipe"],
       env: { QMAILHOME: this.path, ...env },
     });
+    const peak = watchMemory(child.pid);
     closeSync(zero);
     closeSync(one);
     const [stderr] = await Promise.all([new Response(child.stderr).text(), child.exited]);
-    return { code: child.exitCode, stderr, memory: Number(child.resourceUsage()?.maxRSS ?? 0) };
+    return { code: child.exitCode, stderr, memory: peak() };
   }
 }
 
