@@ -3,7 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { cdbLookUp } from "../../src/core/control/cdbfile.ts";
+import { cdbLookUp } from "../helpers/cdb.ts";
 
 const programs = resolve(process.env.QMAIL_TS_BIN ?? join(import.meta.dir, "../../dist/bin"));
 const home = mkdtempSync(join(tmpdir(), "qmail-newu-"));

@@ -40,14 +40,6 @@ function pairAt(fetch: Fetch, position: number): [number, number] {
   return [bytes.readUInt32LE(0), bytes.readUInt32LE(4)];
 }
 
-/** Reads a database that is in memory. */
-export function cdbBytes(database: Buffer): Fetch {
-  return (position, length) => {
-    if (position + length > database.length) throw new RangeError("cdb ends too early");
-    return database.subarray(position, position + length);
-  };
-}
-
 /** Makes a database: write headerSize bytes of anything, what add() returns, then tables; and header() at the front. */
 export class CdbMaker {
   static readonly headerSize = headerSize;

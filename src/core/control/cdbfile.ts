@@ -14,7 +14,6 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { CdbMaker, cdbFind } from "../bytes/cdb.ts";
-import { isSystemError } from "../exit.ts";
 import { syncDirectory, syncFile } from "../sys/durable.ts";
 import { Writer } from "../sys/fd.ts";
 
@@ -51,22 +50,6 @@ export class CdbFile {
       got += more;
     }
     return bytes;
-  }
-}
-
-/** The data of a key in a cdb file, for a single look-up; undefined without such a file or such a key. */
-export function cdbLookUp(path: string, key: Uint8Array): Buffer | undefined {
-  let file: CdbFile;
-  try {
-    file = new CdbFile(path);
-  } catch (failure) {
-    if (isSystemError(failure, "ENOENT")) return undefined;
-    throw failure;
-  }
-  try {
-    return file.find(key);
-  } finally {
-    file.close();
   }
 }
 

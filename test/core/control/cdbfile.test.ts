@@ -2,7 +2,8 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CdbDamaged, CdbFile, CdbReplacement, cdbLookUp } from "../../../src/core/control/cdbfile.ts";
+import { CdbDamaged, CdbFile, CdbReplacement } from "../../../src/core/control/cdbfile.ts";
+import { cdbLookUp } from "../../helpers/cdb.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "cdbfile-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -18,8 +19,8 @@ function replace(pairs: Readonly<Record<string, string>>): void {
 
 const find = (key: string): string | undefined => cdbLookUp(path, Buffer.from(key))?.toString();
 
-test("no file, no answer", () => {
-  expect(find("a")).toBeUndefined();
+test("no file is an error that says so", () => {
+  expect(() => find("a")).toThrow("ENOENT");
 });
 
 test("an open file stays what it was while it is replaced", () => {

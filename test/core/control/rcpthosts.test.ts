@@ -1,9 +1,10 @@
 /** Which recipients anybody may send mail to. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
-import { CdbDamaged, CdbReplacement, cdbLookUp } from "../../../src/core/control/cdbfile.ts";
+import { CdbDamaged, CdbReplacement } from "../../../src/core/control/cdbfile.ts";
 import { RcptHosts } from "../../../src/core/control/rcpthosts.ts";
 import { Scratch } from "../../helpers/built.ts";
+import { cdbLookUp } from "../../helpers/cdb.ts";
 
 const home = process.env.QMAILHOME;
 let scratch: Scratch;
