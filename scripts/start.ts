@@ -121,6 +121,37 @@ class MailSystem {
   }
 }
 
+const smtpPlace = "127.0.0.1:2525";
+
+/** qmail-smtpd on loopback, whose clients may send anywhere; without it, mail still goes by qmail-inject. */
+class SmtpServer {
+  readonly #child: Bun.Subprocess<"ignore", "ignore", "pipe">;
+  readonly up: Promise<boolean>;
+
+  constructor(home: string) {
+    const rules = join(home, "control/loopback.cdb");
+    if (!existsSync(rules))
+      run(home, [join(programs, "tcprules"), rules, `${rules}.tmp`], '127.:allow,RELAYCLIENT=""\n:deny\n');
+    this.#child = Bun.spawn([join(home, "bin/qmail-smtpd"), "--listen", smtpPlace, "--rules", rules], {
+      stdio: ["ignore", "ignore", "pipe"],
+      detached: true,
+      env: { QMAILHOME: home, PATH: `${home}/bin:/usr/local/bin:/usr/bin:/bin` },
+    });
+    const { promise, resolve: started } = Promise.withResolvers<boolean>();
+    const show = (line: string) => {
+      say(readable(line));
+      if (line.includes("status: listening on")) started(true);
+    };
+    void follow(this.#child.stderr, show).then(() => started(false));
+    this.up = promise;
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill("SIGTERM");
+    await this.#child.exited;
+  }
+}
+
 const files = (maildir: string): string[] =>
   ["new", "cur"].flatMap((part) => readdirSync(join(maildir, part)).map((name) => join(maildir, part, name)));
 
@@ -149,10 +180,15 @@ function contains(path: string, text: string): boolean {
   return existsSync(path) && readFileSync(path, "latin1").includes(text);
 }
 
-function explain(home: string, owner: string): void {
+function explain(home: string, owner: string, smtp: boolean): void {
+  const host = readFileSync(join(home, "control/me"), "utf8").trim();
   say("");
   say(`The mail system runs in ${colours.strong(home)}. Send the next message from another shell:`);
   say(`  ${colours.strong(sendingCommand(home, owner))}`);
+  if (smtp) {
+    say(`It takes mail by SMTP on ${smtpPlace}, from this machine only:`);
+    say(`  ${colours.strong(`swaks --server ${smtpPlace} --from ${owner}@${host} --to ${owner}@${host}`)}`);
+  } else say(`There is no SMTP on ${smtpPlace}: it is taken, or may not be used. Everything else works.`);
   say(colours.quiet("Ctrl-C stops it; mail that waits stays in the queue."));
   say("");
 }
@@ -183,9 +219,12 @@ async function main({ once, home, host }: Options): Promise<number> {
       colours.bad(`the first message did not arrive in ${patience / 1000} seconds; it is in the queue`),
     );
   } else say(`${colours.good("delivered")} ${path}`);
+  const smtp = once || system.stopping ? undefined : new SmtpServer(home);
+  const listening = (await smtp?.up) ?? false;
   if (once) system.stop();
-  else if (!system.stopping) explain(home, owner);
+  else if (!system.stopping) explain(home, owner, listening);
   const code = await system.ended;
+  await smtp?.stop();
   if (!system.stopping) return give(`qmail-send ended by itself, with exit code ${code}`);
   return path === undefined ? 1 : code;
 }
