@@ -15,6 +15,7 @@ class Resident extends Scratch {
   readonly env: Record<string, string>;
   child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
   port = 0;
+  through: string[] = [];
   log = "";
   constructor() {
     super();
@@ -23,7 +24,8 @@ class Resident extends Scratch {
     this.env = { PATH: "/usr/bin:/bin", QMAILHOME: this.path, QMAILQUEUE: this.queueProgram() };
   }
   async start(...options: string[]): Promise<this> {
-    this.child = Bun.spawn([join(bin, "qmail-smtpd"), "--listen", "127.0.0.1:0", ...options], {
+    const server = [join(bin, "qmail-smtpd"), "--listen", "127.0.0.1:0", ...options];
+    this.child = Bun.spawn([...this.through, ...server], {
       stdio: ["ignore", "ignore", "pipe"],
       env: this.env,
     });
@@ -195,6 +197,20 @@ test("limits in all and per client are told", async () => {
   first.socket.destroy();
   await Bun.sleep(50);
   expect(await session(home.port, Buffer.from("QUIT\r\n"))).toContain("221 mx");
+});
+
+test("more clients than descriptors: those within are served, the rest are told, and it goes on", async () => {
+  using home = new Resident();
+  home.through = ["/bin/sh", "-c", 'ulimit -n 64; exec "$@"', "sh"];
+  await home.start();
+  const talks = Array.from({ length: 150 }, () => new Talk(home.port));
+  await Promise.all(talks.map((talk) => talk.hears("\r\n")));
+  expect([...new Set(talks.map(({ text }) => text.slice(0, 3)))].sort()).toEqual(["220", "421"]);
+  for (const { socket } of talks) socket.destroy();
+  await Bun.sleep(50);
+  expect(steady(await session(home.port, Buffer.from(`${begin}x\r\n.\r\nQUIT\r\n`)))).toContain(
+    "250 ok N qp P",
+  );
 });
 
 test("SIGTERM: no new clients, idle ones are told, a message on its way arrives", async () => {

@@ -1,4 +1,5 @@
 /** A server that stays: listens, asks the rules, counts, runs a session for each client, and ends in an orderly way. */
+import { readFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { parseIp } from "../bytes/ip.ts";
 import { CdbFile } from "../control/cdbfile.ts";
@@ -9,6 +10,7 @@ import type { Variables } from "../sys/connection.ts";
 import { errorText } from "../sys/errors.ts";
 import { writeAll } from "../sys/fd.ts";
 import { accountByName } from "../sys/passwd.ts";
+import { PeerGone } from "../sys/peer.ts";
 import type { ListenOptions } from "./listen-options.ts";
 import { NetworkClient } from "./network-client.ts";
 
@@ -54,7 +56,7 @@ class Listener {
   #admitting = false;
 
   constructor(options: ListenOptions, service: Service) {
-    this.#options = options;
+    this.#options = { ...options, connections: Math.min(options.connections, room()) };
     this.#service = service;
   }
 
@@ -115,6 +117,7 @@ class Listener {
     }
     const session = this.#session(client, socket, ip)
       .catch((failure: unknown) => {
+        if (failure instanceof PeerGone) return;
         this.#log(
           `warning: session with ${ip} failed: ${failure instanceof Error ? failure.stack : failure}`,
         );
@@ -131,7 +134,8 @@ class Listener {
     if (this.#isFull(ip)) {
       client.setPatience(1);
       await client.write(this.#service.refusal);
-      await client.flush().catch(() => undefined);
+      await client.flush();
+      client.cut(); // Whoever is kept out holds no descriptor while they take their leave.
       return;
     }
     this.#clients.set(client, ip);
@@ -173,6 +177,19 @@ class Listener {
       if (!isSystemError(failure)) throw failure; // Nobody reads the log: mail goes on.
     }
   }
+}
+
+/** The runtime's own descriptors, and those of a few messages on their way to queue programs. */
+const reserved = 40;
+
+/**
+ * For how many clients there are descriptors, half of them left for files and queue programs: without a descriptor the
+ * runtime cannot take a client in to send it away, and asks for it again and again.
+ */
+function room(): number {
+  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
+  if (limit === undefined) return Number.POSITIVE_INFINITY;
+  return Math.max(1, Math.floor((Number(limit) - reserved) / 2));
 }
 
 /** Of what the process was started with, nothing that would be about another client. */

@@ -86,6 +86,9 @@ export class NetworkClient implements Client {
 
   /** At once. */
   cut(): void {
+    this.#change(() => {
+      this.#gone = true;
+    });
     this.#socket.destroy();
   }
 
