@@ -53,7 +53,9 @@ function makeFile(path: string, file: FileObject, text: (pattern: string) => str
     rmSync(path, { force: true });
     writeFileSync(path, Buffer.from(contentOf(file, text), "latin1"));
   }
-  if (file.owner !== undefined) chownSync(path, ownerOf(file.owner), ownerOf(file.owner));
+  // In the home of an ordinary user everything is that user's, as in any private home.
+  if (file.owner !== undefined && process.geteuid?.() === 0)
+    chownSync(path, ownerOf(file.owner), ownerOf(file.owner));
   if (file.type !== "dir") chmodSync(path, octal(file.mode ?? "644"));
   const time = file.age === undefined ? file.mtime : Date.now() / 1000 - file.age;
   if (time !== undefined) utimesSync(path, time, time);
