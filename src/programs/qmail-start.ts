@@ -1,6 +1,6 @@
 /**
  * qmail-start(8): starts qmail-lspawn, qmail-rspawn, qmail-clean and, where one is named, the logger, each with its
- * user and its pipes, and then becomes qmail-send. Prints nothing, whatever happens.
+ * user and its pipes, and then becomes qmail-send. Says nothing but that a user of qmail is missing.
  *
  * | qmail-send's descriptor | leads to |
  * |---|---|
