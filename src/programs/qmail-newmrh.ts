@@ -1,9 +1,7 @@
 /** qmail-newmrh(8): makes control/morercpthosts.cdb from control/morercpthosts. */
 import { closeSync, openSync } from "node:fs";
 import { lowerCase, trimEnd } from "../core/bytes/text.ts";
-import { CdbReplacement } from "../core/control/cdbfile.ts";
-import { type Exit, isSystemError, temporary } from "../core/exit.ts";
-import { errorText } from "../core/sys/errors.ts";
+import { CdbReplacement, stepsOf } from "../core/control/cdbfile.ts";
 import { Reader } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
 
@@ -16,6 +14,8 @@ const writing = `unable to write to ${fresh}: `;
 const moving = `unable to move ${fresh} to ${database}`;
 
 const comment = 35;
+
+const attempt = stepsOf("qmail-newmrh");
 
 export function main(): number {
   process.umask(0o033);
@@ -43,16 +43,3 @@ function compile(hosts: Reader, cdb: CdbReplacement): void {
     if (host.length > 0 && host[0] !== comment) attempt(writing, () => cdb.add(host, Buffer.alloc(0)));
   }
 }
-
-/** Does one step; where a system call fails, the program ends with these words and the reason. */
-function attempt<Result>(words: string, step: () => Result): Result {
-  try {
-    return step();
-  } catch (failure) {
-    if (isSystemError(failure)) throw fatal(words + errorText(failure.errno));
-    if (failure instanceof RangeError) throw fatal(words + errorText("EFBIG"));
-    throw failure;
-  }
-}
-
-const fatal = (text: string): Exit => temporary(`qmail-newmrh: fatal: ${text}\n`);

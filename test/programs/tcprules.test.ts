@@ -1,5 +1,6 @@
 /** tcprules and tcprulescheck; where ucspi-tcp is installed, side by side with its own. */
 import { expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { bin, run, Scratch } from "../helpers/built.ts";
 
@@ -62,6 +63,7 @@ test("a wrong line is named, and the rules stay as they were", async () => {
       stderr: `tcprules: fatal: unable to parse this line: ${line}\n`,
     });
   expect(folder.read("cdb")).toBe("old");
+  expect(readdirSync(folder.path)).toEqual(["cdb"]);
 });
 
 test.skipIf(oracle === null)(

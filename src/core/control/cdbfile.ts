@@ -14,7 +14,9 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 import { CdbMaker, cdbFind } from "../bytes/cdb.ts";
+import { isSystemError, temporary } from "../exit.ts";
 import { syncDirectory, syncFile } from "../sys/durable.ts";
+import { errorText } from "../sys/errors.ts";
 import { Writer } from "../sys/fd.ts";
 
 /** The file is shorter than its own tables say. */
@@ -94,4 +96,19 @@ export class CdbReplacement {
   discard(): void {
     unlinkSync(this.#temporary);
   }
+}
+
+/** A step of a program that compiles a cdb: where it fails, the program ends (111) with these words and the reason. */
+export function stepsOf(program: string): <Result>(words: string, step: () => Result) => Result {
+  return (words, step) => {
+    try {
+      return step();
+    } catch (failure) {
+      const end = (reason: string) => temporary(`${program}: fatal: ${words}${reason}\n`);
+      if (isSystemError(failure)) throw end(errorText(failure.errno));
+      // The maker's: a cdb has 32-bit positions.
+      if (failure instanceof RangeError) throw end(errorText("EFBIG"));
+      throw failure;
+    }
+  };
 }
