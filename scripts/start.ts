@@ -129,7 +129,8 @@ class SmtpServer {
   readonly up: Promise<boolean>;
 
   constructor(home: string) {
-    const rules = join(home, "control/loopback.cdb");
+    // Not in control/, whose files qmail-showctl explains one by one.
+    const rules = join(home, "loopback.cdb");
     if (!existsSync(rules))
       run(home, [join(programs, "tcprules"), rules, `${rules}.tmp`], '127.:allow,RELAYCLIENT=""\n:deny\n');
     this.#child = Bun.spawn([join(home, "bin/qmail-smtpd"), "--listen", smtpPlace, "--rules", rules], {
