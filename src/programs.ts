@@ -47,6 +47,12 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/datemail.ts"),
   },
   {
+    name: "elq",
+    section: 1,
+    summary: "read new mail with elm",
+    load: () => import("./programs/elq.ts"),
+  },
+  {
     name: "except",
     section: 1,
     summary: "reverse the exit code of a program",
@@ -71,10 +77,22 @@ export const programs: readonly Program[] = [
     load: () => import("./programs/maildirmake.ts"),
   },
   {
+    name: "maildirwatch",
+    section: 1,
+    summary: "show new mail twice a minute",
+    load: () => import("./programs/maildirwatch.ts"),
+  },
+  {
     name: "mailsubj",
     section: 1,
     summary: "send mail with a subject",
     load: () => import("./programs/mailsubj.ts"),
+  },
+  {
+    name: "pinq",
+    section: 1,
+    summary: "read new mail with pine",
+    load: () => import("./programs/pinq.ts"),
   },
   {
     name: "predate",
@@ -87,6 +105,12 @@ export const programs: readonly Program[] = [
     section: 1,
     summary: "prepend lines to message",
     load: () => import("./programs/preline.ts"),
+  },
+  {
+    name: "qail",
+    section: 1,
+    summary: "read new mail with Mail",
+    load: () => import("./programs/qail.ts"),
   },
   {
     name: "qbiff",
@@ -249,6 +273,12 @@ export const programs: readonly Program[] = [
     section: 1,
     summary: "respond to delivery-notice requests",
     load: () => import("./programs/qreceipt.ts"),
+  },
+  {
+    name: "qsmhook",
+    section: 1,
+    summary: "run a delivery program written for sendmail",
+    load: () => import("./programs/qsmhook.ts"),
   },
   {
     name: "sendmail",
