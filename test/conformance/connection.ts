@@ -9,6 +9,7 @@ const { symbols: libc } = dlopen("libc.so.6", {
   listen: { args: [i32, i32], returns: i32 },
   connect: { args: [i32, pointer, u32], returns: i32 },
   accept: { args: [i32, pointer, pointer], returns: i32 },
+  shutdown: { args: [i32, i32], returns: i32 },
   setsockopt: { args: [i32, i32, i32, pointer, u32], returns: i32 },
 });
 
@@ -33,6 +34,21 @@ export function connection(localPort: number, remotePort: number, text: string):
   writeSync(client, Buffer.from(text, "latin1"));
   return { server, close: () => closeSync(client) };
 }
+
+/** Connects to a port of 127.0.0.1; every write goes out at once. */
+export function dial(port: number): number {
+  const fd = did("socket", libc.socket(ipv4, stream, 0));
+  did("connect", libc.connect(fd, ptr(address(port)), 16));
+  did("setsockopt", libc.setsockopt(fd, tcpLevel, noDelay, ptr(Int32Array.of(1)), 4));
+  return fd;
+}
+
+/** Tells the other side that no more comes. It may be gone. */
+export function endOfInput(fd: number): void {
+  libc.shutdown(fd, writing);
+}
+
+const [tcpLevel, noDelay, writing] = [6, 1, 1] as const;
 
 function bound(port: number): number {
   const fd = did("socket", libc.socket(ipv4, stream, 0));

@@ -6,6 +6,7 @@ import type { Observed } from "./compare.ts";
 import { connection } from "./connection.ts";
 import { changes, octal, snapshot } from "./files.ts";
 import { bytesOf, type Case, field } from "./format.ts";
+import type { Cut } from "./modes.ts";
 import { launch, outputFile, type Source, source } from "./program.ts";
 import { queueFiles } from "./queue.ts";
 import { userOf, type World } from "./world.ts";
@@ -14,10 +15,15 @@ import { userOf, type World } from "./world.ts";
 const patience = 30;
 
 /** Runs the case in a world that was prepared for it. */
-export async function runCase(test: Case, world: World, words: Record<string, string>): Promise<Observed> {
+export async function runCase(
+  test: Case,
+  world: World,
+  words: Record<string, string>,
+  cut: Cut = "whole",
+): Promise<Observed> {
   const collected = () => (test.collect ?? []).map((tree) => collect(tree, world));
   const before = collected();
-  const inputs = new Inputs(test, world, words);
+  const inputs = new Inputs(test, world, words, cut);
   const child = launch({
     file: join(world.qmail, "bin", test.program),
     argv0: test.argv0 ?? test.program,
@@ -59,7 +65,8 @@ export function environmentOf(
   return environment;
 }
 
-function collect(tree: string, world: World) {
+/** What is in a tree that a case names. */
+export function collect(tree: string, world: World) {
   return tree === "home" ? snapshot(world.home, "") : snapshot(join(world.qmail, tree), `{{QMAIL}}/${tree}/`);
 }
 
@@ -68,8 +75,10 @@ class Inputs {
   readonly descriptors: number[] = [];
   readonly #sources: Pick<Source, "close">[] = [];
   readonly #files: Record<string, string>;
+  readonly #cut: Cut;
 
-  constructor(test: Case, world: World, words: Record<string, string>) {
+  constructor(test: Case, world: World, words: Record<string, string>, cut: Cut) {
+    this.#cut = cut;
     this.#files = { stdout: join(world.scratch, "stdout"), stderr: join(world.scratch, "stderr") };
     const outputs = Object.values(this.#files).map(outputFile);
     const stdin = world.fill(field(test, "stdin") ?? "", words);
@@ -98,7 +107,7 @@ class Inputs {
   }
 
   #pipe(text: string, hold = false): number {
-    const made = source(text, hold);
+    const made = source(text, hold, this.#cut);
     this.#sources.push(made);
     return made.reader;
   }

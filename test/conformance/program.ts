@@ -4,6 +4,8 @@ import { constants as os } from "node:os";
 import { isSystemError } from "../../src/core/exit.ts";
 import { libc, pipe } from "../../src/core/sys/libc.ts";
 
+import type { Cut } from "./modes.ts";
+
 /** Strings are latin1: one character, one byte. */
 export interface Launch {
   file: string;
@@ -104,7 +106,7 @@ const setStatusFlags = 4;
 const setPipeSize = 1031;
 
 /** Fills a pipe. What does not fit at once is written as the reader makes room; `hold`: no end of file. */
-export function source(text: string, hold = false): Source {
+export function source(text: string, hold = false, cut: Cut = "whole"): Source {
   const [reader, writer] = pipe();
   const bytes = Buffer.from(text, "latin1");
   if (bytes.length > 65536) libc().fcntl(writer, setPipeSize, 1 << 20);
@@ -116,8 +118,9 @@ export function source(text: string, hold = false): Source {
   };
   const feed = (from: number) => {
     if (!open) return;
-    const sent = writeSome(writer, bytes.subarray(from));
+    const sent = writeSome(writer, bytes.subarray(from, cut === "bytes" ? from + 1 : bytes.length));
     if (sent === undefined || (from + sent === bytes.length && !hold)) close();
+    else if (from + sent < bytes.length && sent > 0 && cut === "bytes") setImmediate(() => feed(from + sent));
     else if (from + sent < bytes.length) setTimeout(() => feed(from + sent), 1);
   };
   feed(0);

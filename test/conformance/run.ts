@@ -1,6 +1,7 @@
 /**
  * Replays the recorded cases against the built programs.
- * `bun test/conformance/run.ts [--bin DIR] [--only ID]... [--verbose] [PROGRAM...]`; a PROGRAM is also the name of a
+ * `bun test/conformance/run.ts [--bin DIR] [--only ID]... [--verbose] [--via direct|tcpserver|listen] [--cut whole|bytes]
+ * [PROGRAM...]`; --via and --cut are about the servers' cases: how a session reaches them. A PROGRAM is also the name of a
  * file in vectors/. As root every worker is in namespaces of its own; as an ordinary user, cases that need root are
  * skipped. differences.json names the deliberate differences, which are not held against us.
  */
@@ -13,18 +14,30 @@ import { parseArgs } from "node:util";
 import { canUnshare, unshare } from "../helpers/namespace.ts";
 import type { Problem } from "./compare.ts";
 import { type Case, type FileExpectation, field, loadCases } from "./format.ts";
+import { cuts, inexpressible, isServer, listeners, vias } from "./modes.ts";
 import type { Outcome } from "./worker.ts";
 
 const { values: options, positionals: names } = parseArgs({
   options: {
     bin: { type: "string" },
+    via: { type: "string" },
+    cut: { type: "string" },
     only: { type: "string", multiple: true },
     verbose: { type: "boolean" },
   },
   allowPositionals: true,
 });
 const programs = resolve(options.bin ?? process.env.QMAIL_TS_BIN ?? join(import.meta.dir, "../../dist/bin"));
+const via = oneOf("via", vias);
+const cut = oneOf("cut", cuts);
 const namespace = canUnshare();
+const listening = via === "listen" ? listeners(programs) : new Set<string>();
+
+function oneOf<Word extends string>(name: "via" | "cut", words: readonly [Word, ...Word[]]): Word {
+  const found = words.find((word) => word === (options[name] ?? words[0]));
+  if (found === undefined) throw new Error(`--${name} takes one of ${words.join(", ")}`);
+  return found;
+}
 
 /** Cases of kind `send` mostly wait, so there are more workers for them than processors. */
 const workers: Readonly<Record<NonNullable<Case["kind"]>, number>> = { run: 2, send: 4 };
@@ -40,6 +53,8 @@ const writesToDev = (test: Case): boolean => JSON.stringify(test.files ?? {}).in
 /** What the harness can not provide here, or undefined. */
 function missing(test: Case): string | undefined {
   const needs = test.needs ?? [];
+  const reason = inexpressible(test, via, listening);
+  if (reason !== undefined) return reason;
   if (!namespace && (test.expect.files ?? []).some(hasOffsets)) return "a qmail home at /var/qmail";
   if (!namespace && writesToDev(test)) return "a writable /dev";
   if (test.program === "qmail-send" || needs.length === 0) return undefined;
@@ -60,7 +75,7 @@ async function runAll(cases: Case[], count: number): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
   const serve = async () => {
     const work = mkdtempSync(join(namespace ? tmpdir() : fastDirectory(), "qmail-conformance-"));
-    const command = [process.execPath, join(import.meta.dir, "worker.ts"), work, programs];
+    const command = [process.execPath, join(import.meta.dir, "worker.ts"), work, programs, via, cut];
     const worker = Bun.spawn(namespace ? [...unshare, ...command, "namespace"] : command, {
       stdio: ["pipe", "pipe", "inherit"],
     });
@@ -105,6 +120,7 @@ if (Object.keys(differences).length > 10) throw new Error("differences.json name
 
 const wanted = loadCases(join(import.meta.dir, "vectors")).filter(
   (test) =>
+    (isServer(test) || (options.via === undefined && options.cut === undefined)) &&
     (options.only === undefined || options.only.includes(test.id)) &&
     (names.length === 0 || names.includes(test.program) || names.includes(test.id.replace(/-\d+$/, ""))),
 );
@@ -140,7 +156,7 @@ for (const test of skipped)
   reasons.set(missing(test) ?? "", [...(reasons.get(missing(test) ?? "") ?? []), test.id]);
 for (const [reason, ids] of reasons)
   console.log(
-    `skipped for lack of ${reason}: ${ids.length} (${[...new Set(ids.map((id) => id.replace(/-\d+$/, "")))].join(" ")})`,
+    `skipped for ${via === "direct" ? "lack of " : ""}${reason}: ${ids.length} (${[...new Set(ids.map((id) => id.replace(/-\d+$/, "")))].join(" ")})`,
   );
 console.log(`${held.length - failed} passed, ${failed} failed, ${skipped.length} skipped`);
 process.exitCode = failed > 0 ? 1 : 0;
