@@ -1,14 +1,19 @@
 /**
- * qmail-popup(8): asks a POP3 client on descriptors 0 and 1 for a name and a password, and gives them to a program
- * like checkpassword on its descriptor 3. That program runs the rest of the session, if it lets the client in.
+ * qmail-popup(8): asks a POP3 client on descriptors 0 and 1, or each that connects, for a name and a password, and
+ * gives them to a program like checkpassword on its descriptor 3. That program runs the rest of the session, if it
+ * lets the client in.
  */
 import { closeSync, writeSync } from "node:fs";
-import { isSystemError } from "../core/exit.ts";
+import { isSystemError, permanent } from "../core/exit.ts";
+import { isResident, optionsOf } from "../core/net/listen-options.ts";
+import { environmentBytes } from "../core/sys/arguments.ts";
 import { writeAll } from "../core/sys/fd.ts";
 import { pipe, setNonBlocking } from "../core/sys/libc.ts";
-import { Peer, PeerGone, PeerTimeout } from "../core/sys/peer.ts";
-import { type Child, startLikeShell } from "../core/sys/spawn.ts";
+import { type Client, Peer, PeerGone, PeerTimeout } from "../core/sys/peer.ts";
+import { type Child, type Start, startLikeShell } from "../core/sys/spawn.ts";
 import { type Credentials, Pop3Login } from "../core/wire/pop3-login.ts";
+
+const program = "qmail-popup";
 
 /** Seconds to wait for the client. */
 const timeout = 1200;
@@ -16,41 +21,99 @@ const timeout = 1200;
 /** Every session ends so: a client that was let in is told nothing here. */
 const over = 1;
 
-export async function main([host, ...checker]: Buffer[]): Promise<number> {
+const usage = "usage: popup hostname subprogram";
+
+export async function main(args: Buffer[]): Promise<number> {
+  if (isResident(args)) return await stay(args);
+  const [host, ...checker] = args;
   // One byte at a time: what follows the password is for the next program to read.
   const peer = new Peer(timeout, { most: 1 });
   try {
-    const complaint = await serve(peer, host, checker);
-    if (complaint !== undefined) peer.write(Buffer.from(`-ERR ${complaint}\r\n`));
-    peer.flush();
+    if (host === undefined || checker.length === 0) {
+      await complain(peer, usage);
+      return over;
+    }
+    const stamp = stampFor(host, "");
+    const credentials = await logIn(peer, stamp);
+    const descriptors = { input: 0, output: 1 };
+    if (credentials !== "quit")
+      await complain(peer, await check(credentials, stamp, { checker, descriptors }));
   } catch (failure) {
     if (!(failure instanceof PeerGone || failure instanceof PeerTimeout)) throw failure;
   }
   return over;
 }
 
-/** The whole session; returns what there is to complain about. */
-async function serve(peer: Peer, host: Buffer | undefined, checker: Buffer[]): Promise<string | undefined> {
-  if (host === undefined || checker.length === 0) return "usage: popup hostname subprogram";
-  const stamp = stampFor(host);
-  const session = new Pop3Login((line) => peer.write(line));
+async function stay(args: Buffer[]): Promise<number> {
+  const { listen, listenOptions, letIn } = await import("../core/net/resident.ts");
+  const options = optionsOf(args);
+  const [host, ...checker] = args.slice(options.length);
+  if (host === undefined || checker.length === 0)
+    throw permanent(
+      `${program}: usage: ${program} --listen ADDRESS:PORT [ --option ... ] hostname subprogram\n`,
+    );
+  let count = 0;
+  return await listen(listenOptions(program, options), {
+    serve: async (client, _, changed) => {
+      client.setPatience(timeout);
+      const stamp = stampFor(host, `${++count}.`);
+      try {
+        const credentials = await logIn(client, stamp);
+        if (credentials === "quit") return;
+        const complaint = await letIn(client, (descriptors) =>
+          check(credentials, stamp, { checker, descriptors, changed }),
+        );
+        await complain(client, complaint);
+      } catch (failure) {
+        if (!(failure instanceof PeerTimeout)) throw failure;
+      }
+    },
+    refusal: Buffer.from("-ERR too many connections, try again later\r\n"),
+  });
+}
+
+/** The session up to the password. */
+async function logIn(client: Client, stamp: Buffer): Promise<Credentials | "quit"> {
+  const said: Buffer[] = [];
+  const session = new Pop3Login((line) => said.push(line));
   session.greet(stamp);
-  while (session.result === undefined) session.feed(peer.read());
-  peer.flush();
-  return session.result === "quit" ? undefined : await check(checker, session.result, stamp);
+  for (;;) {
+    for (const line of said.splice(0)) await client.write(line);
+    if (session.result !== undefined) break;
+    const input = await client.read();
+    const taken = session.feed(input);
+    client.putBack?.(input.subarray(taken));
+  }
+  await client.flush();
+  return session.result;
+}
+
+async function complain(client: Client, complaint: string | undefined): Promise<void> {
+  if (complaint === undefined) return;
+  await client.write(Buffer.from(`-ERR ${complaint}\r\n`));
+  await client.flush();
 }
 
 /** What no other session is greeted with. */
-function stampFor(host: Buffer): Buffer {
+function stampFor(host: Buffer, count: string): Buffer {
   const seconds = Math.floor(Date.now() / 1000);
-  return Buffer.concat([Buffer.from(`<${process.pid}.${seconds}@`), host, Buffer.from(">")]);
+  return Buffer.concat([Buffer.from(`<${process.pid}.${count}${seconds}@`), host, Buffer.from(">")]);
 }
 
-/** Runs the checker, and through it everything that follows. */
+/** How to run the checker. */
+interface Checker {
+  checker: readonly Buffer[];
+  /** The client. */
+  descriptors: { input: number; output: number };
+  /** The variables that are this connection's own. */
+  changed?: Readonly<Record<string, Buffer>>;
+}
+
+/** Runs the checker, and through it everything that follows; returns what there is to complain about. */
 async function check(
-  checker: readonly Buffer[],
   { user, secret }: Credentials,
   stamp: Buffer,
+  { checker, descriptors: { input, output }, changed }: Checker,
 ): Promise<string | undefined> {
   const nul = Buffer.of(0);
   const ends = attempt(pipe);
@@ -58,9 +121,12 @@ async function check(
   const [read, write] = ends;
   let child: Child | undefined;
   try {
-    child = startLikeShell({ command: checker, descriptors: [0, 1, 2, read] });
+    const descriptors = [input, output, 2, read];
+    child = startLikeShell({ command: checker, descriptors, ...environmentWith(changed) });
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
+    closeSync(read);
+    closeSync(write);
     return failure.code === "EAGAIN" || failure.code === "ENOMEM" ? "unable to fork" : "authorization failed";
   }
   const told = attempt(() => tell(read, write, Buffer.concat([user, nul, secret, nul, stamp, nul])));
@@ -68,6 +134,10 @@ async function check(
   const end = await child.ended;
   if ("signal" in end) return "aack, child crashed";
   return end.code === 0 ? undefined : "authorization failed";
+}
+
+function environmentWith(changed: Checker["changed"]): Pick<Start, "environment"> {
+  return changed === undefined ? {} : { environment: { ...environmentBytes(), ...changed } };
 }
 
 /**

@@ -17,6 +17,19 @@ export interface ListenOptions {
   rules: string | undefined;
 }
 
+/** Whether a command line begins with options, and `--listen` is among them: the server is to stay. */
+export function isResident(args: readonly Buffer[]): boolean {
+  return optionsOf(args).some((word) => /^--listen(=|$)/.test(word.toString("latin1")));
+}
+
+/** The options that a command line begins with. Each has a value, in the same word or in the next. */
+export function optionsOf(args: readonly Buffer[]): Buffer[] {
+  let end = 0;
+  while (args[end]?.toString("latin1").startsWith("--") === true)
+    end += args[end]?.includes("=") === true ? 1 : 2;
+  return args.slice(0, end);
+}
+
 /** Reads them; what is wrong is a permanent error. */
 export function listenOptions(program: string, args: readonly Buffer[]): ListenOptions {
   const complain = (what: string) => permanent(`${program}: fatal: ${what}\n`);

@@ -51,7 +51,9 @@ class Listener {
   readonly #options: ListenOptions;
   readonly #service: Service;
   readonly #servers: Server[] = [];
-  readonly #clients = new Map<NetworkClient, string>();
+  readonly #clients = new Set<NetworkClient>();
+  /** How many connections an address has. */
+  readonly #perClient = new Map<string, number>();
   readonly #sessions = new Set<Promise<void>>();
   #admitting = false;
 
@@ -98,14 +100,14 @@ class Listener {
   async drain(): Promise<void> {
     this.#admitting = false;
     for (const server of this.#servers) server.close();
-    for (const client of this.#clients.keys()) client.drain();
+    for (const client of this.#clients) client.drain();
     const timer = setTimeout(() => this.cut(), drainLimit);
     await Promise.allSettled(this.#sessions);
     clearTimeout(timer);
   }
 
   cut(): void {
-    for (const client of this.#clients.keys()) client.cut();
+    for (const client of this.#clients) client.cut();
   }
 
   #connected(socket: Socket): void {
@@ -124,7 +126,7 @@ class Listener {
       })
       .finally(async () => {
         await client.close();
-        this.#clients.delete(client);
+        this.#leave(client, ip);
         this.#sessions.delete(session);
       });
     this.#sessions.add(session);
@@ -138,7 +140,7 @@ class Listener {
       client.cut(); // Whoever is kept out holds no descriptor while they take their leave.
       return;
     }
-    this.#clients.set(client, ip);
+    this.#enter(client, ip);
     const rule = this.#rule(ip);
     if (rule?.denied) return;
     const text = (value: string | number | undefined) => Buffer.from(String(value ?? ""));
@@ -155,8 +157,20 @@ class Listener {
 
   #isFull(ip: string): boolean {
     const { connections, perClient } = this.#options;
-    const mine = [...this.#clients.values()].filter((other) => other === ip).length;
-    return this.#clients.size >= connections || mine >= perClient;
+    return this.#clients.size >= connections || (this.#perClient.get(ip) ?? 0) >= perClient;
+  }
+
+  #enter(client: NetworkClient, ip: string): void {
+    this.#clients.add(client);
+    this.#perClient.set(ip, (this.#perClient.get(ip) ?? 0) + 1);
+  }
+
+  /** Also called for clients that never entered. */
+  #leave(client: NetworkClient, ip: string): void {
+    if (!this.#clients.delete(client)) return;
+    const left = (this.#perClient.get(ip) ?? 1) - 1;
+    if (left > 0) this.#perClient.set(ip, left);
+    else this.#perClient.delete(ip);
   }
 
   /** The file is opened for each client, so that a new one counts at once. What cannot be read lets nobody in. */

@@ -1,5 +1,6 @@
 /** A client on a socket, for sessions of a server that stays: bounded buffers both ways, and a patience for each step. */
 import type { Socket } from "node:net";
+import { setBlocking, setNonBlocking } from "../sys/libc.ts";
 import { type Client, PeerDraining, PeerGone, PeerTimeout } from "../sys/peer.ts";
 
 /** So much is held before the client has to wait, in bytes. */
@@ -7,6 +8,12 @@ const limit = 65536;
 
 /** How long the client may take to close its side after our last word, in milliseconds. */
 const farewell = 5000;
+
+/**
+ * Bytes a second that a client has to send on average while nobody answers it: one that dribbles would hold its place
+ * for ever, since every byte came in time.
+ */
+const leastRate = 50;
 
 /** setTimeout(3) counts milliseconds in 31 bits. */
 const longest = 2147483;
@@ -21,6 +28,9 @@ export class NetworkClient implements Client {
   #gone = false;
   #draining = false;
   #milliseconds = 60_000;
+  /** When the patience ends, as Date.now() counts; and the bytes that came since it was renewed. */
+  #until = 0;
+  #credit = 0;
   #wake: (() => void) | undefined;
 
   constructor(socket: Socket) {
@@ -33,17 +43,46 @@ export class NetworkClient implements Client {
 
   setPatience(seconds: number): void {
     this.#milliseconds = Math.min(seconds, longest) * 1000;
+    this.#renew();
   }
 
   async read(busy = false): Promise<Buffer> {
     await this.flush();
-    const until = Date.now() + this.#milliseconds;
     for (;;) {
       const bytes = this.#in.shift();
       if (bytes !== undefined) return this.#taken(bytes);
       if (this.#ended || this.#gone) throw new PeerGone();
       if (this.#draining && !busy) throw new PeerDraining();
-      if (!(await this.#changed(until))) throw new PeerTimeout();
+      if (!(await this.#changed(this.#until))) throw new PeerTimeout();
+    }
+  }
+
+  putBack(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#in.unshift(bytes);
+    this.#held += bytes.length;
+  }
+
+  /**
+   * Lends the connection to another process until `use` is done: as descriptors that wait, as programs expect, and
+   * together with what came in already. Meanwhile nothing is read here.
+   */
+  async lend<Result>(use: (descriptor: number, arrived: Buffer) => Promise<Result>): Promise<Result> {
+    const handle = handleOf(this.#socket);
+    if (this.#gone || handle === undefined) throw new PeerGone();
+    // The stream's own pause() would go on reading until its buffer is full.
+    handle.pause();
+    const { fd: descriptor } = handle;
+    const arrived = Buffer.concat(this.#in.splice(0));
+    this.#held = 0;
+    setBlocking(descriptor);
+    try {
+      return await use(descriptor, arrived);
+    } finally {
+      if (!this.#gone) {
+        setNonBlocking(descriptor);
+        handle.resume();
+      }
     }
   }
 
@@ -61,9 +100,8 @@ export class NetworkClient implements Client {
     let written = false;
     if (this.#gone) throw new PeerGone();
     this.#socket.write(bytes, () => this.#change(() => (written = true)));
-    for (const until = Date.now() + this.#milliseconds; !written; ) {
-      if (this.#gone || !(await this.#changed(until))) throw new PeerGone();
-    }
+    this.#renew();
+    while (!written) if (this.#gone || !(await this.#changed(this.#until))) throw new PeerGone();
   }
 
   /** A session that is in the middle of nothing ends now, any other when it gets there. */
@@ -96,6 +134,8 @@ export class NetworkClient implements Client {
     this.#change(() => {
       this.#in.push(bytes);
       this.#held += bytes.length;
+      this.#credit += bytes.length;
+      if (this.#credit >= (leastRate * this.#milliseconds) / 1000) this.#renew();
       if (this.#held >= limit) this.#socket.pause();
     });
   }
@@ -104,6 +144,12 @@ export class NetworkClient implements Client {
     this.#held -= bytes.length;
     if (this.#held < limit) this.#socket.resume();
     return bytes;
+  }
+
+  /** The patience begins anew: the client got an answer, or sent enough. */
+  #renew(): void {
+    this.#until = Date.now() + this.#milliseconds;
+    this.#credit = 0;
   }
 
   #change(what: () => void): void {
@@ -123,4 +169,16 @@ export class NetworkClient implements Client {
       this.#wake = undefined;
     }
   }
+}
+
+/** What is behind a socket: the runtime has it, and no type for it. */
+interface Handle {
+  fd: number;
+  pause: () => void;
+  resume: () => void;
+}
+
+function handleOf(socket: Socket): Handle | undefined {
+  const { _handle: handle } = socket as Socket & { _handle?: Handle | null };
+  return handle !== undefined && handle !== null && handle.fd >= 0 ? handle : undefined;
 }

@@ -154,6 +154,13 @@ export function setNonBlocking(fd: number): void {
   checked("fcntl", libc().fcntl(fd, setFlags, flags | nonBlocking));
 }
 
+/** Makes writing and reading wait, for everybody who shares the open file. */
+export function setBlocking(fd: number): void {
+  const [getFlags, setFlags, nonBlocking] = [3, 4, 0o4000];
+  const flags = checked("fcntl", libc().fcntl(fd, getFlags, 0));
+  checked("fcntl", libc().fcntl(fd, setFlags, flags & ~nonBlocking));
+}
+
 /** Makes a directory the current one, whatever bytes its name has. */
 export function changeDirectory(path: Uint8Array): void {
   const text = Buffer.from(path).toString();

@@ -21,6 +21,8 @@ export interface Client {
   read(busy?: boolean): Buffer | Promise<Buffer>;
   write(bytes: Buffer): void | Promise<void>;
   flush(): void | Promise<void>;
+  /** Takes back what was read too much; absent where nothing is read ahead. */
+  putBack?(bytes: Buffer): void;
 }
 
 const input = 0;

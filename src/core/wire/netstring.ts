@@ -26,6 +26,8 @@ const zero = 48;
 export class NetstringInput {
   /** How many bytes may still be taken; the session ends if it needs more. */
   left = Number.POSITIVE_INFINITY;
+  /** Whether the client is in the middle of something; a session that waits for a new message says no. */
+  begun = false;
   #bytes: Buffer = Buffer.alloc(0);
   #position = 0;
 
@@ -37,6 +39,7 @@ export class NetstringInput {
 
   *byte(): Steps<number> {
     yield* this.#need();
+    this.begun = true;
     this.left--;
     return this.#bytes[this.#position++] ?? 0;
   }
@@ -102,6 +105,11 @@ export class SteppedSession {
   /** Set when the session is over. */
   get exitCode(): number | undefined {
     return this.#exitCode;
+  }
+
+  /** Whether the client is in the middle of a message. */
+  get inTransaction(): boolean {
+    return this.#input.begun;
   }
 
   /** Takes what the client sent. One call at a time; the bytes may be overwritten when it is done. */

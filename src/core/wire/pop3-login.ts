@@ -52,14 +52,16 @@ export class Pop3Login {
     this.#send(`+OK ${Buffer.from(stamp).toString("latin1")}`);
   }
 
-  /** Takes what the client sent. Whatever follows the command that ends the session is ignored. */
-  feed(input: Buffer): void {
-    for (let rest = input; rest.length > 0 && this.#result === undefined; ) {
+  /** Takes what the client sent; returns how much of it. What follows the command that ends the session is not taken. */
+  feed(input: Buffer): number {
+    let rest = input;
+    while (rest.length > 0 && this.#result === undefined) {
       const { taken, command } = this.#commands.take(rest);
       rest = rest.subarray(taken);
       const reply = command && this.#obey(command);
       if (reply !== undefined) this.#send(reply);
     }
+    return input.length - rest.length;
   }
 
   #send(line: string): void {

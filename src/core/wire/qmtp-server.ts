@@ -55,6 +55,7 @@ function* session(input: NetstringInput, settings: QmtpSettings, host: QmtpHost)
 
 /** One message and its answers. */
 function* message(input: NetstringInput, settings: QmtpSettings, host: QmtpHost): Steps {
+  input.begun = false;
   const length = yield* input.length();
   if (length === 0) throw new SessionEnd(100);
   const encoding = yield* input.byte();
