@@ -10,9 +10,12 @@ setDefaultTimeout(30_000);
 
 const begin = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n";
 
-/** A home, and a qmail-smtpd that stays in it. */
+/** A home, and a server that stays in it: qmail-smtpd, if nothing else is said. */
 class Resident extends Scratch {
   readonly env: Record<string, string>;
+  program = "qmail-smtpd";
+  /** What follows the options. */
+  arguments: string[] = [];
   child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
   port = 0;
   through: string[] = [];
@@ -24,7 +27,7 @@ class Resident extends Scratch {
     this.env = { PATH: "/usr/bin:/bin", QMAILHOME: this.path, QMAILQUEUE: this.queueProgram() };
   }
   async start(...options: string[]): Promise<this> {
-    const server = [join(bin, "qmail-smtpd"), "--listen", "127.0.0.1:0", ...options];
+    const server = [join(bin, this.program), "--listen", "127.0.0.1:0", ...options, ...this.arguments];
     this.child = Bun.spawn([...this.through, ...server], {
       stdio: ["ignore", "ignore", "pipe"],
       env: this.env,
@@ -182,6 +185,114 @@ test("a silent client and one that takes nothing are cut; others are served mean
   expect(silent.text).toBe("220 mx ESMTP\r\n451 timeout (#4.4.2)\r\n");
   silent.socket.destroy();
   deaf.socket.destroy();
+});
+
+test("a client that sends a byte now and then is cut", async () => {
+  using home = new Resident();
+  home.write("control/timeoutsmtpd", "1\n");
+  await home.start();
+  for (const prefix of ["", begin]) {
+    const slow = new Talk(home.port);
+    slow.socket.write(prefix);
+    await slow.hears(prefix === "" ? "220" : "354");
+    const timer = setInterval(() => slow.socket.write("x"), 100);
+    await slow.ended;
+    clearInterval(timer);
+    expect(slow.text).toEndWith("451 timeout (#4.4.2)\r\n");
+    slow.socket.destroy();
+  }
+});
+
+test("QMTP: messages one after the other, and pieces of one", async () => {
+  using home = new Resident();
+  home.program = "qmail-qmtpd";
+  await home.start();
+  const message = Buffer.from("5:\nhell,3:a@b,16:3:c@d,7:c@other,,");
+  const steadyAnswer =
+    /^[0-9]+:Kok \d+ qp \d+,66:Dsorry, that domain isn't in my list of allowed rcpthosts \(#5\.7\.1\),$/;
+  expect(await session(home.port, message)).toMatch(steadyAnswer);
+  expect(await session(home.port, message, true)).toMatch(steadyAnswer);
+  expect((await session(home.port, Buffer.concat([message, message]))).match(/Kok/g)).toHaveLength(2);
+  expect(home.read("queued-message")).toEndWith("hell");
+  expect(home.read("queued-envelope")).toBe("Fa@b\0Tc@d\0\0");
+  expect(await session(home.port, Buffer.from("x"))).toBe("");
+});
+
+test("QMQP: relays, and forgets a client that leaves in the middle", async () => {
+  using home = new Resident();
+  home.program = "qmail-qmqpd";
+  await home.start("--rules", home.rules({ TCPREMOTEINFO: "joe" }));
+  const message = Buffer.from("23:4:hell,3:a@b,7:c@other,,");
+  expect(await session(home.port, message.subarray(0, 20))).toBe("");
+  expect(await session(home.port, message)).toMatch(/^\d+:Kok \d+ qp \d+,$/);
+
+  expect(home.read("queued-message")).toContain("(joe@127.0.0.1)");
+});
+
+/** A checker that lets joe in, and a mailbox program that repeats what the client says. */
+function withMailbox(): Resident {
+  const home = new Resident();
+  home.program = "qmail-popup";
+  const mailbox = home.write(
+    "mailbox",
+    '#!/bin/sh\nprintf "+OK in $TCPREMOTEIP\\r\\n"; while read line; do echo "got $line"; test "$line" = bye && exit 0; done\n',
+    0o755,
+  );
+  const script = `#!/bin/sh\ntr "\\000" " " <&3 >'${home.in("asked")}'\ngrep -q "^joe good" '${home.in("asked")}' || exit 1\nexec '${mailbox}'\n`;
+  home.arguments = ["pop.example", home.write("checker", script, 0o755)];
+  return home;
+}
+
+/** A dialogue of a client that waits for each answer. */
+async function dialogue(port: number, ...lines: (readonly [string, string])[]): Promise<string> {
+  const talk = new Talk(port);
+  await talk.hears("+OK <");
+  for (const [line, answer] of lines) {
+    talk.socket.write(line);
+    await talk.hears(answer);
+  }
+  talk.socket.end();
+  await talk.ended;
+  return talk.text;
+}
+
+test("POP3: who is let in speaks with the program alone, also about what was sent ahead", async () => {
+  using home = withMailbox();
+  await home.start();
+  const greeting = /^\+OK <\d+\.\d+\.\d+@pop\.example>\r\n/;
+  const polite = await dialogue(
+    home.port,
+    ["USER joe\r\n", "+OK \r\n"],
+    ["PASS good\r\n", "in 127"],
+    ["one\n", "got one"],
+    ["bye\n", "got bye"],
+  );
+  expect(polite.replace(greeting, "")).toBe("+OK \r\n+OK in 127.0.0.1\r\ngot one\ngot bye\n");
+  const hasty = await dialogue(
+    home.port,
+    ["USER joe\r\nPASS good\r\none\ntwo\n", "got two"],
+    ["bye\n", "got bye"],
+  );
+  expect(hasty.replace(greeting, "")).toBe("+OK \r\n+OK in 127.0.0.1\r\ngot one\ngot two\ngot bye\n");
+  expect(home.read("asked")).toMatch(/^joe good <\d+\.2\.\d+@pop\.example> $/);
+});
+
+test("POP3: who is not let in hears why, and the server goes on", async () => {
+  using home = withMailbox();
+  await home.start("--per-client", "3");
+  for (let count = 0; count < 5; count++)
+    expect(await session(home.port, Buffer.from("USER joe\r\nPASS bad\r\nmore\r\n"))).toEndWith(
+      "+OK \r\n-ERR authorization failed\r\n",
+    );
+  expect(await session(home.port, Buffer.from("QUIT\r\n"))).toEndWith("+OK \r\n");
+  expect(home.log).not.toContain("warning");
+});
+
+test("POP3: without a subprogram nothing is listened for", async () => {
+  expect(await run("qmail-popup", { args: ["--listen", "127.0.0.1:0", "host"] })).toMatchObject({
+    code: 100,
+    stderr: expect.stringContaining("usage: qmail-popup --listen"),
+  });
 });
 
 test("limits in all and per client are told", async () => {
