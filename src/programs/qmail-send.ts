@@ -3,6 +3,7 @@
  * on 2 and 4 (qmail-lspawn, qmail-rspawn); requests on 5, answers on 6 (qmail-clean).
  */
 import { constants, fstatSync, openSync } from "node:fs";
+import { decodeSlot, type SlotWidth, takeSlotWidth } from "../core/delivery/slot-number.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { readSome } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
@@ -65,27 +66,38 @@ function takeQueue(): void {
   if (!tryLockExclusive(fd)) throw cannotStart("qmail-send is already running");
 }
 
-/** A spawner's first byte: how many deliveries it can have under way. */
-function spawnLimit(fd: number): number {
-  const byte = Buffer.alloc(1);
+/** A spawner's first byte, or the first two: how many deliveries it can have under way. */
+function spawnLimit(fd: number, width: SlotWidth): number {
+  const limit = Buffer.alloc(width);
   try {
     // A descriptor that nobody gave us may be one of the runtime's own, which are of no file type.
     const fileType = fstatSync(fd).mode & constants.S_IFMT;
-    if (fileType !== 0 && readSome(fd, byte) === 1) return byte[0] ?? 0;
+    if (fileType !== 0 && readFully(fd, limit)) return decodeSlot(limit, width);
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
   }
   throw cannotStart("hath the daemon spawn no fire?");
 }
 
+/** False: the file ended before. */
+function readFully(fd: number, into: Buffer): boolean {
+  for (let got = 0; got < into.length; ) {
+    const length = readSome(fd, into.subarray(got));
+    if (length === 0) return false;
+    got += length;
+  }
+  return true;
+}
+
 /** The control files' limits, or the spawners' where they are lower. */
-function limited(settings: Settings): Settings {
+function limited(settings: Omit<Settings, "slotWidth">, slotWidth: SlotWidth): Settings {
   const [local, remote] = settings.concurrency;
   return {
     ...settings,
+    slotWidth,
     concurrency: [
-      Math.min(local, spawnLimit(spawners[0].reports)),
-      Math.min(remote, spawnLimit(spawners[1].reports)),
+      Math.min(local, spawnLimit(spawners[0].reports, slotWidth)),
+      Math.min(remote, spawnLimit(spawners[1].reports, slotWidth)),
     ],
   };
 }
@@ -104,6 +116,7 @@ export async function main(): Promise<number> {
 }
 
 async function manage(): Promise<number> {
+  const slotWidth = takeSlotWidth();
   chooseUser();
   enter(qmailHome(), "home");
   const controls = controlsOrExit();
@@ -111,7 +124,7 @@ async function manage(): Promise<number> {
   process.umask(0o077);
   takeQueue();
   const bell = new Bell();
-  const living = bringToLife(controls, limited(controls.settings), log, bell);
+  const living = bringToLife(controls, limited(controls.settings, slotWidth), log, bell);
   await enroll(living);
   await run(living, bell);
   living.manager.finish();

@@ -11,9 +11,11 @@
  */
 import { closeSync } from "node:fs";
 import { bytes } from "../core/bytes/text.ts";
+import { widthVariable } from "../core/delivery/slot-number.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
+import { isThisExecutable, replaceBy } from "../core/sys/exec.ts";
 import { inHome } from "../core/sys/home.ts";
-import { duplicateTo, execute, moveAbove, pipe } from "../core/sys/libc.ts";
+import { duplicateTo, moveAbove, pipe } from "../core/sys/libc.ts";
 import { type Start, startLikeShell } from "../core/sys/spawn.ts";
 import { become, type Ids, idsOf, type QmailUser, queueIdentity } from "../core/users/identity.ts";
 
@@ -54,6 +56,23 @@ function launch(how: Start, ids: Ids | undefined): void {
   }
 }
 
+/** Lets them number deliveries with two bytes where all three are our own; what we were started with says nothing. */
+function agreeOnSlots(): void {
+  delete process.env[widthVariable];
+  const ours = ["qmail-send", "qmail-lspawn", "qmail-rspawn"].every(isOurs);
+  if (ours) process.env[widthVariable] = "2";
+}
+
+function isOurs(name: string): boolean {
+  try {
+    return isThisExecutable(inHome("bin", name));
+  } catch (failure) {
+    // That it is not there shows when it is started.
+    if (isSystemError(failure)) return false;
+    throw failure;
+  }
+}
+
 /** Starts the logger, if there is one, and returns where qmail-send's log goes. */
 function log(logger: Uint8Array[], ids: Ids | undefined): number {
   if (logger.length === 0) return 1;
@@ -78,7 +97,7 @@ function becomeSend(descriptors: number[], ids: Ids | undefined): never {
   if (ids !== undefined) become(ids);
   // Our output may be among them: as the first, it is copied before its place is taken.
   for (const [target, fd] of descriptors.entries()) duplicateTo(fd, target);
-  return execute(inHome("bin", "qmail-send"), ["qmail-send"]);
+  return replaceBy(inHome("bin", "qmail-send"), [bytes("qmail-send")]);
 }
 
 /** `qmail-start [defaultdelivery [logger arg ...]]` */
@@ -88,6 +107,7 @@ export function main([delivery, ...logger]: Uint8Array[]): number {
     process.umask(0o077);
     const users = chooseUsers();
     const output = log(logger, users("qmaill"));
+    agreeOnSlots();
     const local = partner("qmail-lspawn", [delivery ?? defaultDelivery], users("root"));
     const remote = partner("qmail-rspawn", [], users("qmailr"));
     const cleaner = partner("qmail-clean", [], users("qmailq"));

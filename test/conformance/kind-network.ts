@@ -169,7 +169,10 @@ const said = ({ log }: Server, from: number): string => readFileSync(log, "latin
 async function ended(server: Server, from: number): Promise<{ exit: Exit; stderr: string }> {
   for (const until = Date.now() + patience; Date.now() < until; await Bun.sleep(0.5)) {
     const text = said(server, from);
-    const status = Number(/^tcpserver: end \d+ status (\d+)\n/m.exec(text)?.[1] ?? Number.NaN);
+    // The line behind it belongs to the same end, and may still be on its way.
+    const status = Number(
+      /^tcpserver: end \d+ status (\d+)\ntcpserver: status: .*\n/m.exec(text)?.[1] ?? Number.NaN,
+    );
     if (Number.isNaN(status)) continue;
     const exit = (status & 127) === 0 ? status >> 8 : `signal ${status & 127}`;
     return { exit, stderr: text.replace(/^tcpserver: .*\n/gm, "") };

@@ -2,6 +2,12 @@
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import {
+  decodeSlot,
+  encodeSlot,
+  type SlotWidth,
+  widthVariable,
+} from "../../src/core/delivery/slot-number.ts";
 import { layOutQueue } from "./layout.ts";
 
 const programs = resolve(process.env.QMAIL_TS_BIN ?? join(import.meta.dir, "../../dist/bin"));
@@ -55,12 +61,14 @@ export class PrivateHome {
 
 /** A running qmail-lspawn or qmail-rspawn. */
 export class Spawner {
+  readonly #width: SlotWidth;
   readonly #child;
   readonly #reports: AsyncGenerator<Buffer>;
 
   constructor(command: string[], env: Record<string, string>) {
+    this.#width = env[widthVariable] === "2" ? 2 : 1;
     this.#child = Bun.spawn(command, { stdio: ["pipe", "pipe", "inherit"], env });
-    this.#reports = pieces(this.#child.stdout);
+    this.#reports = pieces(this.#child.stdout, this.#width);
   }
 
   get pid(): number {
@@ -84,14 +92,14 @@ export class Spawner {
     sender: Uint8Array | string = "a@b",
   ): Promise<void> {
     const fields = ["7/30", sender, recipient].flatMap((field) => [Buffer.from(field), Buffer.of(0)]);
-    await this.send(Buffer.concat([Buffer.of(delivery), ...fields]));
+    await this.send(Buffer.concat([encodeSlot(delivery, this.#width), ...fields]));
   }
 
   /** The next report: delivery number and text. */
   async report(): Promise<[number, string]> {
     const { value } = await this.#reports.next();
     if (value === undefined) throw new Error("no more reports");
-    return [value[0] ?? -1, value.toString("latin1", 1)];
+    return [decodeSlot(value, this.#width), value.toString("latin1", this.#width)];
   }
 
   /** Nobody listens to the reports any more. */
@@ -106,17 +114,17 @@ export class Spawner {
   }
 }
 
-/** Cuts reports at their NULs, behind the first byte of the stream (the spawn limit) and each report's number. */
-async function* pieces(stream: ReadableStream<Uint8Array>): AsyncGenerator<Buffer> {
+/** Cuts reports at their NULs, behind the beginning of the stream (the spawn limit) and each report's number. */
+async function* pieces(stream: ReadableStream<Uint8Array>, width: SlotWidth): AsyncGenerator<Buffer> {
   let kept = Buffer.alloc(0);
   let limitSeen = false;
   for await (const piece of stream) {
     kept = Buffer.concat([kept, piece]);
-    if (!limitSeen && kept.length > 0) {
+    if (!limitSeen && kept.length >= width) {
       limitSeen = true;
-      kept = kept.subarray(1);
+      kept = kept.subarray(width);
     }
-    for (let end = kept.indexOf(0, 1); end > 0; end = kept.indexOf(0, 1)) {
+    for (let end = kept.indexOf(0, width); end > 0; end = kept.indexOf(0, width)) {
       yield kept.subarray(0, end);
       kept = kept.subarray(end + 1);
     }

@@ -40,3 +40,25 @@ test("output without end is stopped, and is no reason to bounce", async () => {
     "Zqmail-remote produced too much output.\n",
   );
 });
+
+test("with numbers of two bytes there are more than 255 slots", async () => {
+  home.script("remote", 'printf "r\\0K%s|%s|%s\\n\\0" "$@"');
+  const more = { QMAILREMOTE: `${home.path}/bin/remote`, QMAILSLOTWIDTH: "2" };
+  const spawner = home.start("qmail-rspawn", [], more);
+  for (const slot of [300, 0, 2]) {
+    await spawner.deliver(slot, "j@h");
+    expect(await spawner.report()).toEqual([slot, "Kh|a@b|j@h\n"]);
+  }
+  await spawner.deliver(65535, "j@h");
+  expect(await spawner.report()).toEqual([65535, "ZInternal error: delnum too big. (#4.3.5)\n"]);
+  expect(await spawner.end()).toBe(0);
+});
+
+test("what qmail-start says about numbers does not reach the programs that are run", async () => {
+  home.script("remote", 'printf "r\\0K%s\\n\\0" "$(env | grep -c QMAILSLOT)"');
+  const more = { QMAILREMOTE: `${home.path}/bin/remote`, QMAILSLOTWIDTH: "2" };
+  const spawner = home.start("qmail-rspawn", [], more);
+  await spawner.deliver(1, "j@h");
+  expect(await spawner.report()).toEqual([1, "K0\n"]);
+  expect(await spawner.end()).toBe(0);
+});

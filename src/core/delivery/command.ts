@@ -1,7 +1,8 @@
 /**
- * What qmail-send asks of its spawners, on their descriptor 0: a byte that numbers the delivery, then the message's
- * file below queue/mess, the sender and the recipient, each with a NUL behind it.
+ * What qmail-send asks of its spawners, on their descriptor 0: a byte (or two, slot-number.ts) that numbers the
+ * delivery, then the message's file below queue/mess, the sender and the recipient, each with a NUL behind it.
  */
+import type { SlotWidth } from "./slot-number.ts";
 
 /** One request for a delivery. */
 export interface Command {
@@ -20,18 +21,25 @@ const fieldsOfCommand = 3;
 
 /** Cuts the bytes that arrive into commands, wherever the pieces end. */
 export class CommandReader {
-  #delivery: number | undefined;
+  readonly #width: SlotWidth;
+  #delivery = 0;
+  #digits = 0;
   #fields: Buffer[] = [];
   #pieces: Buffer[] = [];
   #length = 0;
   #tooLong = false;
 
+  constructor(width: SlotWidth = 1) {
+    this.#width = width;
+  }
+
   /** The commands that these bytes complete. */
   *feed(bytes: Uint8Array): Generator<Command> {
     const input = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let position = 0; position < input.length; ) {
-      if (this.#delivery === undefined) {
-        this.#delivery = input[position++];
+      if (this.#digits < this.#width) {
+        this.#delivery = (this.#delivery << 8) | (input[position++] ?? 0);
+        this.#digits++;
         continue;
       }
       const end = input.indexOf(0, position);
@@ -39,7 +47,7 @@ export class CommandReader {
       if (end < 0) return;
       position = end + 1;
       this.#endField();
-      if (this.#fields.length === fieldsOfCommand) yield this.#endCommand(this.#delivery);
+      if (this.#fields.length === fieldsOfCommand) yield this.#endCommand();
     }
   }
 
@@ -56,10 +64,11 @@ export class CommandReader {
     this.#length = 0;
   }
 
-  #endCommand(delivery: number): Command {
+  #endCommand(): Command {
     const [message, sender, recipient] = this.#fields as [Buffer, Buffer, Buffer];
-    const command = { delivery, message, sender, recipient, tooLong: this.#tooLong };
-    this.#delivery = undefined;
+    const command = { delivery: this.#delivery, message, sender, recipient, tooLong: this.#tooLong };
+    this.#delivery = 0;
+    this.#digits = 0;
     this.#fields = [];
     this.#tooLong = false;
     return command;

@@ -10,10 +10,25 @@ import { errorText } from "../sys/errors.ts";
 import { writeAll } from "../sys/fd.ts";
 import { inHome } from "../sys/home.ts";
 import { arrivals } from "../sys/input.ts";
+import { openFileLimit } from "../sys/limits.ts";
 import { type Command, CommandReader } from "./command.ts";
+import { encodeSlot, type SlotWidth, takeSlotWidth } from "./slot-number.ts";
 
-/** How many deliveries a spawner runs at once; told to qmail-send in the first byte. */
-export const spawnLimit = 120;
+/** How many deliveries a spawner runs at once for any qmail-send; told in the first byte. */
+const spawnLimit = 120;
+
+/** How many at most for our own. */
+const wideLimit = 4000;
+
+/** Descriptors of a delivery at most, and those that the process itself needs. */
+const ofDelivery = 4;
+const ofProcess = 100;
+
+function limitFor(width: SlotWidth): number {
+  if (width === 1) return spawnLimit;
+  const room = Math.floor((openFileLimit() - ofProcess) / ofDelivery);
+  return Math.min(wideLimit, Math.max(spawnLimit, room));
+}
 
 /** One delivery to make. */
 export interface Delivery {
@@ -71,14 +86,17 @@ export function enterMessages(program: string): string {
 
 /** Serves until descriptor 0 ends and the last delivery is over. The current directory is queue/mess. */
 export async function serve(deliver: Deliver): Promise<void> {
+  const width = takeSlotWidth();
+  const limit = limitFor(width);
   const slots: Slots = {
     deliver,
+    limit,
     owner: statSync(inHome("queue")).uid,
     busy: new Map(),
-    reports: new Reports(),
+    reports: new Reports(width),
   };
-  slots.reports.write(Buffer.of(spawnLimit));
-  const reader = new CommandReader();
+  slots.reports.write(encodeSlot(limit, width));
+  const reader = new CommandReader(width);
   try {
     for await (const piece of arrivals(0)) {
       for (const command of reader.feed(piece)) begin(command, slots);
@@ -92,6 +110,8 @@ export async function serve(deliver: Deliver): Promise<void> {
 
 interface Slots {
   deliver: Deliver;
+  /** How many deliveries there can be at once. */
+  limit: number;
   /** Whom the queue, and so every message, belongs to: qmailq, or the owner of a private home. */
   owner: number;
   /** The deliveries under way, by number. */
@@ -100,11 +120,11 @@ interface Slots {
 }
 
 /** Starts a delivery in its slot, or reports why not. */
-function begin(command: Command, { deliver, owner, busy, reports }: Slots): void {
+function begin(command: Command, { deliver, limit, owner, busy, reports }: Slots): void {
   const { delivery: number } = command;
   let delivery: Delivery;
   try {
-    check(command, busy.has(number));
+    check(command, limit, busy.has(number));
     delivery = prepare(command, owner);
   } catch (failure) {
     reports.send(number, reportOf(failure));
@@ -121,9 +141,9 @@ function begin(command: Command, { deliver, owner, busy, reports }: Slots): void
 }
 
 /** The checks of a command itself, in the reference's order. */
-function check({ delivery, message, recipient, tooLong }: Command, inUse: boolean): void {
+function check({ delivery, message, recipient, tooLong }: Command, limit: number, inUse: boolean): void {
   if (tooLong) throw new DeliveryTrouble(trouble.memory);
-  if (delivery >= spawnLimit) throw new DeliveryTrouble(trouble.tooBig);
+  if (delivery >= limit) throw new DeliveryTrouble(trouble.tooBig);
   if (inUse) throw new DeliveryTrouble(trouble.inUse);
   if (!isMessageName(message)) throw new DeliveryTrouble(trouble.nonNumeric);
   if (message.length > nameLimit) throw new DeliveryTrouble(trouble.tooLong);
@@ -177,10 +197,15 @@ function reportOf(failure: unknown): Buffer {
 
 /** Descriptor 1. When qmail-send is gone, deliveries are finished for nobody's ears. */
 class Reports {
+  readonly #width: SlotWidth;
   #open = true;
 
+  constructor(width: SlotWidth) {
+    this.#width = width;
+  }
+
   send(delivery: number, report: Buffer): void {
-    this.write(Buffer.concat([Buffer.of(delivery), report, Buffer.of(0)]));
+    this.write(Buffer.concat([encodeSlot(delivery, this.#width), report, Buffer.of(0)]));
   }
 
   write(piece: Buffer): void {

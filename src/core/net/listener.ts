@@ -1,5 +1,4 @@
 /** A server that stays: listens, asks the rules, counts, runs a session for each client, and ends in an orderly way. */
-import { readFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { parseIp } from "../bytes/ip.ts";
 import { CdbFile } from "../control/cdbfile.ts";
@@ -9,6 +8,7 @@ import { environment } from "../sys/arguments.ts";
 import type { Variables } from "../sys/connection.ts";
 import { errorText } from "../sys/errors.ts";
 import { writeAll } from "../sys/fd.ts";
+import { openFileLimit } from "../sys/limits.ts";
 import { accountByName } from "../sys/passwd.ts";
 import { PeerGone } from "../sys/peer.ts";
 import type { ListenOptions } from "./listen-options.ts";
@@ -201,9 +201,7 @@ const reserved = 40;
  * runtime cannot take a client in to send it away, and asks for it again and again.
  */
 function room(): number {
-  const limit = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "latin1"))?.[1];
-  if (limit === undefined) return Number.POSITIVE_INFINITY;
-  return Math.max(1, Math.floor((Number(limit) - reserved) / 2));
+  return Math.max(1, Math.floor((openFileLimit() - reserved) / 2));
 }
 
 /** Of what the process was started with, nothing that would be about another client. */

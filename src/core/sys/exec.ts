@@ -36,15 +36,23 @@ export function exec(path: string, args: readonly Buffer[], changes: Changes = {
   }
   restoreSignals();
   try {
-    const variables = Object.entries({ ...environmentBytes(), ...changes });
-    executeWith(
-      path,
-      [Buffer.from(path), ...args],
-      variables.flatMap(([name, value]) => (value === undefined ? [] : assignment(name, value))),
-    );
+    replaceBy(path, [Buffer.from(path), ...args], changes);
   } finally {
     ignoreSignals("SIGPIPE");
   }
+}
+
+/**
+ * Runs another program in place of this one even where it is this very executable, with every descriptor that
+ * duplicateTo() made; `words` are its arguments from 0 on. Returns only by throwing.
+ */
+export function replaceBy(path: string, words: readonly Buffer[], changes: Changes = {}): never {
+  const variables = Object.entries({ ...environmentBytes(), ...changes });
+  executeWith(
+    path,
+    words,
+    variables.flatMap(([name, value]) => (value === undefined ? [] : assignment(name, value))),
+  );
 }
 
 const assignment = (name: string, value: string | Uint8Array): Buffer =>

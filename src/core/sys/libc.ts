@@ -32,7 +32,6 @@ function open() {
     signal: { args: [i32, pointer], returns: pointer },
     sigprocmask: { args: [i32, pointer, pointer], returns: i32 },
     localtime_r: { args: [pointer, pointer], returns: pointer },
-    execv: { args: [pointer, pointer], returns: i32 },
     execve: { args: [pointer, pointer, pointer], returns: i32 },
     lseek: { args: [i32, i64, i32], returns: i64 },
     socket: { args: [i32, i32, i32], returns: i32 },
@@ -115,17 +114,10 @@ export function moveAbove(fd: number, least: number): number {
 }
 
 /**
- * Turns this process into another program: same process number, environment and working directory, and every descriptor
- * that duplicateTo() made (process.execve would close all but 0 to 2). `words` are its arguments from 0 on. Returns only by throwing.
+ * Turns this process into another program: same process number and working directory, and every descriptor that
+ * duplicateTo() made (process.execve would close all but 0 to 2). `words` are its arguments from 0 on, `variables` its
+ * environment (`NAME=value` each). Returns only by throwing.
  */
-export function execute(program: string, words: readonly string[]): never {
-  const path = zeroTerminated(program);
-  const list = pointers(words);
-  checked("execv", libc().execv(ptr(path), ptr(list)));
-  throw new Error("execv returned");
-}
-
-/** As execute(), with an environment of its own (`NAME=value` each); everything is bytes. */
 export function executeWith(
   program: string,
   words: readonly Uint8Array[],

@@ -2,6 +2,8 @@
  * What all parts of the scheduler share, and the outside as they see it. The parts hold no clock, no descriptor and
  * no path of their own: qmail-send.ts gives them the real outside, the tests a simulated one.
  */
+
+import type { SlotWidth } from "../../core/delivery/slot-number.ts";
 import type { BounceAddresses } from "../../core/mail/bounce.ts";
 import type { Routing } from "../../core/mail/routing.ts";
 import type { QueueDirectory } from "../../core/queue/paths.ts";
@@ -96,6 +98,8 @@ export interface Settings {
   lifetime: number;
   /** How many deliveries may be under way, per channel. */
   concurrency: readonly [number, number];
+  /** Bytes of a delivery number in commands and reports. */
+  slotWidth: SlotWidth;
   bounces: BounceAddresses;
 }
 

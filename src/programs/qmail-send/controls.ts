@@ -47,7 +47,7 @@ function locals(me: string | undefined): string[] {
 /** What was read at the start. `me` is not read again. */
 export interface Controls {
   me: string | undefined;
-  settings: Settings;
+  settings: Omit<Settings, "slotWidth">;
   routing: RoutingControls;
 }
 

@@ -2,6 +2,7 @@
  * Deliveries under way. Each has a slot on its channel, whose number the spawner hears and repeats in its report,
  * and a number of its own in the log.
  */
+import { decodeSlot, encodeSlot, type SlotWidth } from "../../core/delivery/slot-number.ts";
 import { isSystemError } from "../../core/exit.ts";
 import { failureParagraph } from "../../core/mail/bounce.ts";
 import { senderFor } from "../../core/mail/routing.ts";
@@ -35,14 +36,19 @@ const tooOld = "I'm not going to try again; this message has been in the queue t
 /** Collects the bytes of one spawner to reports: slot number, letter and text, NUL. */
 class ReportReader {
   readonly #bytes = Buffer.alloc(reportLimit);
+  readonly #width: SlotWidth;
   #length = 0;
 
-  /** Adds a byte; the report without its NUL, when it is complete. The first byte may be NUL: it is a slot. */
+  constructor(width: SlotWidth) {
+    this.#width = width;
+  }
+
+  /** Adds a byte; the report without its NUL, when it is complete. The first bytes may be NUL: they are a slot. */
   add(byte: number): { slot: number; text: string } | undefined {
-    if (byte === 0 && this.#length > 0) {
-      const text = this.#bytes.toString("latin1", 1, this.#length);
+    if (byte === 0 && this.#length >= this.#width) {
+      const text = this.#bytes.toString("latin1", this.#width, this.#length);
       this.#length = 0;
-      return { slot: this.#bytes[0] ?? 0, text };
+      return { slot: decodeSlot(this.#bytes, this.#width), text };
     }
     if (this.#length < reportLimit) this.#bytes[this.#length++] = byte;
     return undefined;
@@ -56,14 +62,16 @@ export class Deliveries {
   readonly #slots: readonly (Delivery | undefined)[][];
   readonly #used: [number, number] = [0, 0];
   readonly #alive: [boolean, boolean] = [true, true];
-  readonly #reports = channels.map(() => new ReportReader());
+  readonly #reports: readonly ReportReader[];
   #unrecorded: Unrecorded[] = [];
   #nextNumber = 1;
 
   constructor(context: Context, jobs: Jobs) {
     this.#context = context;
     this.#jobs = jobs;
-    this.#slots = context.settings.concurrency.map((limit) => new Array(limit).fill(undefined));
+    const { concurrency, slotWidth } = context.settings;
+    this.#slots = concurrency.map((limit) => new Array(limit).fill(undefined));
+    this.#reports = channels.map(() => new ReportReader(slotWidth));
   }
 
   /** Whether a delivery can be started now. */
@@ -82,7 +90,7 @@ export class Deliveries {
 
   /** Starts one; only where available(). */
   start(job: Job, offset: number, recipient: string): void {
-    const { log, spawners, disk } = this.#context;
+    const { log, spawners, disk, settings } = this.#context;
     const { channel, id, sender } = job;
     const slots = this.#slots[channel] ?? [];
     const slot = slots.indexOf(undefined);
@@ -93,7 +101,8 @@ export class Deliveries {
     job.holders++;
     const path = disk.path("mess", id).slice("mess/".length);
     const words = `${path}\0${senderFor(sender, recipient)}\0${recipient}\0`;
-    spawners[channel].send(Buffer.concat([Buffer.of(slot), Buffer.from(words, "latin1")]));
+    const slotBytes = encodeSlot(slot, settings.slotWidth);
+    spawners[channel].send(Buffer.concat([slotBytes, Buffer.from(words, "latin1")]));
     log(`starting delivery ${number}: msg ${id} to ${channelTable[channel].name} ${logSafe(recipient)}\n`);
     this.logStatus();
   }

@@ -1,23 +1,31 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Command, CommandReader, fieldLimit } from "../../../src/core/delivery/command.ts";
+import { encodeSlot, type SlotWidth } from "../../../src/core/delivery/slot-number.ts";
 
 const field = fc.uint8Array({ min: 1, maxLength: 40 }).map((bytes) => Buffer.from(bytes));
 const command = fc.record({
-  delivery: fc.integer({ min: 0, max: 255 }),
   message: field,
   sender: field,
   recipient: field,
 });
 
-const encode = ({ delivery, message, sender, recipient }: Omit<Command, "tooLong">): Buffer =>
-  Buffer.concat([Buffer.of(delivery), message, Buffer.of(0), sender, Buffer.of(0), recipient, Buffer.of(0)]);
+function encode(
+  { delivery, message, sender, recipient }: Omit<Command, "tooLong">,
+  width: SlotWidth,
+): Buffer {
+  const fields = [message, sender, recipient].flatMap((bytes) => [bytes, Buffer.of(0)]);
+  return Buffer.concat([encodeSlot(delivery, width), ...fields]);
+}
 
-test("commands are the same however their bytes arrive", () => {
+test.each([1, 2] as const)("commands are the same however their bytes arrive: width %d", (width) => {
+  const numbered = command.chain((each) =>
+    fc.integer({ min: 0, max: 256 ** width - 1 }).map((delivery) => ({ ...each, delivery })),
+  );
   fc.assert(
-    fc.property(fc.array(command, { maxLength: 5 }), fc.integer({ min: 1, max: 30 }), (commands, size) => {
-      const bytes = Buffer.concat(commands.map(encode));
-      const reader = new CommandReader();
+    fc.property(fc.array(numbered, { maxLength: 5 }), fc.integer({ min: 1, max: 30 }), (commands, size) => {
+      const bytes = Buffer.concat(commands.map((each) => encode(each, width)));
+      const reader = new CommandReader(width);
       const found: Command[] = [];
       for (let start = 0; start < bytes.length; start += size) {
         // The reader must not keep the caller's buffer.

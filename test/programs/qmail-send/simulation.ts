@@ -175,6 +175,7 @@ export class World {
     this.settings = {
       lifetime: 604800,
       concurrency: [10, 20],
+      slotWidth: 1,
       bounces: { from: "MAILER-DAEMON", host: "here.example", postmaster: "postmaster@here.example" },
       ...behaviour.settings,
     };
