@@ -1,5 +1,6 @@
 /** qmail-local(8): delivers the message on descriptor 0, a file, by the instructions of a .qmail file. */
 import { Options } from "../core/bytes/options.ts";
+import { bytes } from "../core/bytes/text.ts";
 import { deliver, describe, planDelivery } from "../core/delivery/dotqmail-deliver.ts";
 import { enterHome, refuseLoop } from "../core/delivery/dotqmail-home.ts";
 import { headerLines, type Recipient } from "../core/delivery/dotqmail-recipient.ts";
@@ -9,8 +10,16 @@ import { writeAll } from "../core/sys/fd.ts";
 const program = "qmail-local";
 const usage = `${program}: usage: ${program} [ -nN ] user homedir local dash ext domain sender aliasempty\n`;
 
+/** By this word qmail-lspawn starts one that stays: for the deliveries of a user, one after another. */
+const stays = bytes("--resident");
+
 export async function main(args: Buffer[]): Promise<number> {
   process.umask(0o077);
+  if (args.length === 1 && args[0]?.equals(stays)) {
+    const { work } = await import("../core/delivery/worker.ts");
+    await work((words) => commandLine(words).recipient);
+    return 0;
+  }
   const { recipient, only } = commandLine(args);
   const home = enterHome(recipient.home);
   if (home.sticky && only === "deliver")

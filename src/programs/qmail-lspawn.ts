@@ -6,9 +6,12 @@ import { lspawnCode } from "../core/delivery/codes.ts";
 import { CutReport, WholeOutput } from "../core/delivery/output.ts";
 import { localReport } from "../core/delivery/report.ts";
 import { type Delivery, DeliveryTrouble, enterMessages, serve } from "../core/delivery/slots.ts";
+import { encodeRequest } from "../core/delivery/worker-words.ts";
+import { type WorkerStart, Workers } from "../core/delivery/workers.ts";
 import { isSystemError } from "../core/exit.ts";
 import { mayPass } from "../core/sys/errors.ts";
-import { qmailHome } from "../core/sys/home.ts";
+import { isThisExecutable } from "../core/sys/exec.ts";
+import { inHome, qmailHome } from "../core/sys/home.ts";
 import type { End, Start } from "../core/sys/spawn.ts";
 import { become, type Ids, idsOf, queueIdentity } from "../core/users/identity.ts";
 import { type Assignment, findRecord, parseRecord, UsersDamaged } from "../core/users/lookup.ts";
@@ -31,6 +34,7 @@ export async function main([defaultDelivery]: Buffer[]): Promise<number> {
   if (defaultDelivery === undefined) return usage;
   const rights = rightsHere();
   await serve((delivery) => deliverLocally(delivery, defaultDelivery, rights));
+  workers.dismiss();
   return 0;
 }
 
@@ -113,11 +117,38 @@ async function runLocal(
   ids: Ids | undefined,
   output: CutReport,
 ): Promise<End> {
-  const args = [user, home, local, dash, extension, host, sender, defaultDelivery];
-  const how = { command: ["bin/qmail-local", "--", ...args], directory: qmailHome(), ...asUser(ids) };
-  return await runCollecting((fd) => ({ ...how, descriptors: [message, fd, fd] }), output).catch(
-    notStarted((code) => (mayPass(code) ? lspawnCode.execSoft : lspawnCode.execHard)),
-  );
+  const args = ["--", user, home, local, dash, extension, host, sender, defaultDelivery];
+  const words = args.map((argument) => Buffer.from(argument));
+  const how = { directory: qmailHome(), ...asUser(ids) };
+  return await (async () => {
+    const end = await askWorker(
+      words,
+      message,
+      { ...how, command: ["bin/qmail-local", "--resident"] },
+      output,
+    );
+    if (end !== undefined) return end;
+    const command = ["bin/qmail-local", ...words];
+    return await runCollecting((fd) => ({ ...how, command, descriptors: [message, fd, fd] }), output);
+  })().catch(notStarted((code) => (mayPass(code) ? lspawnCode.execSoft : lspawnCode.execHard)));
+}
+
+const workers = new Workers();
+
+/** Has a warm qmail-local deliver; undefined where the delivery needs one of its own. */
+async function askWorker(
+  words: readonly Buffer[],
+  message: number,
+  how: WorkerStart,
+  output: CutReport,
+): Promise<End | undefined> {
+  const request = encodeRequest(words);
+  if (request === undefined || !isThisExecutable(inHome("bin/qmail-local"))) return undefined;
+  const outcome = await workers.deliver(`${how.ids?.uid}:${how.ids?.gid}`, how, request, message);
+  if (outcome.kind === "programs") return undefined;
+  if (outcome.kind === "gone") return "signal" in outcome.end ? outcome.end : { signal: "gone" };
+  output.add(outcome.text);
+  return { code: outcome.code };
 }
 
 /** What a start needs for these ids. As root, qmail-local is told why it runs no programs. */

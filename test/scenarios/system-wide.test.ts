@@ -9,7 +9,7 @@ import { userNumbers } from "../helpers/users.ts";
 import { ann, joe, type Observed } from "./system-wide.ts";
 
 const possible = canUnshare() && canCompile();
-const { qmailq, qmails, qmailr, qmaill } = userNumbers;
+const { alias, qmailq, qmails, qmailr, qmaill } = userNumbers;
 
 /** The four user numbers of a process that has only one. */
 const only = (uid: number | undefined) => [uid, uid, uid, uid];
@@ -56,6 +56,13 @@ describe.skipIf(!possible)("system-wide (needs root, namespaces and gcc)", () =>
   ] as const;
   test.each(daemons)("%s runs as its user", (name, uid) => {
     expect(seen.daemons[name]).toEqual(only(uid) as number[]);
+  });
+
+  test("who delivers one message after another is the user, for good", () => {
+    const users = [ann, joe, alias];
+    for (const ids of seen.warm)
+      expect(users.map((uid) => only(uid) as number[])).toContainEqual(ids as never);
+    expect(seen.warm).toContainEqual(only(ann) as never);
   });
 
   test("ann gets her mail, in her own files", () => {

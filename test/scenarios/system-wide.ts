@@ -47,6 +47,8 @@ export interface Observed {
   hostile: { closed: number; limited: number; preload: number; ran: boolean };
   /** The daemons, by name. */
   daemons: Record<string, Ids>;
+  /** The processes that have become a user and wait for the next message. */
+  warm: Ids[];
   ann: Found[];
   joe: Found[];
   left: string[];
@@ -222,7 +224,8 @@ async function observe(work: string): Promise<Observed> {
   });
   await until(30, () => mailOf(work, "ann").length >= 4 && mailOf(work, "joe").length >= 1);
   await until(10, () => Object.keys(queueFiles(join(home, "queue"))).length === 0);
-  const ids = Object.fromEntries(daemons.processes().map((pid) => [nameOf(pid), idsOf(pid)]));
+  const processes = daemons.processes().map((pid) => [nameOf(pid), idsOf(pid)] as const);
+  const isWarm = (name: string): boolean => name === "qmail-local";
   daemons.signal("SIGTERM");
   await daemons.ended();
   await daemons.kill();
@@ -230,7 +233,8 @@ async function observe(work: string): Promise<Observed> {
     queued,
     waiting,
     hostile,
-    daemons: ids,
+    daemons: Object.fromEntries(processes.filter(([name]) => !isWarm(name))),
+    warm: processes.filter(([name]) => isWarm(name)).map(([, ids]) => ids),
     ann: mailOf(work, "ann"),
     joe: mailOf(work, "joe"),
     left: Object.keys(queueFiles(join(home, "queue"))),

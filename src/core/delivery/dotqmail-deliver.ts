@@ -118,6 +118,20 @@ function refusePrograms(plan: Plan): void {
     if (kind === "program") throw temporary(`Unable to run program: ${plan.noPrograms}. (#4.3.0)\n`);
 }
 
+/**
+ * Whether a program may have a part in it: one of the instructions, or the user's own queue program, whose words belong
+ * into the report. What is wrong with an instruction shows when its turn comes, unless a program comes before.
+ */
+export function runsPrograms(plan: Plan): boolean {
+  if (plan.environment.QMAILQUEUE !== undefined) return true;
+  try {
+    for (const { kind } of steps(plan)) if (kind === "program") return true;
+  } catch (failure) {
+    if (!(failure instanceof Exit)) throw failure;
+  }
+  return false;
+}
+
 const messageDescriptor = 0;
 
 function rewindMessage(): void {

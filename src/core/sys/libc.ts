@@ -40,6 +40,9 @@ function open() {
     getsockname: { args: [i32, pointer, pointer], returns: i32 },
     getpeername: { args: [i32, pointer, pointer], returns: i32 },
     getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
+    socketpair: { args: [i32, i32, i32, pointer], returns: i32 },
+    sendmsg: { args: [i32, pointer, i32], returns: i64 },
+    recvmsg: { args: [i32, pointer, i32], returns: i64 },
   }).symbols;
 }
 

@@ -1,0 +1,177 @@
+/** Warm qmail-locals: deliveries of the built qmail-lspawn and qmail-local, one after another and side by side. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+} from "node:fs";
+import { join } from "node:path";
+import { makeFifo } from "../../src/core/sys/libc.ts";
+import { bin } from "../helpers/built.ts";
+import { PrivateHome, type Spawner } from "../helpers/spawner.ts";
+
+const uid = process.geteuid?.() ?? 0;
+const gid = process.getegid?.() ?? 0;
+let home: PrivateHome;
+let spawner: Spawner;
+
+beforeEach(() => {
+  home = new PrivateHome();
+  symlinkSync(join(bin, "qmail-local"), join(home.path, "bin/qmail-local"));
+  for (const name of ["ann", "joe"]) {
+    for (const part of ["", "/Maildir", "/Maildir/tmp", "/Maildir/new", "/Maildir/cur"])
+      mkdirSync(join(home.path, `out/${name}${part}`));
+    chmodSync(join(home.path, "out", name), 0o755);
+  }
+  home.assign(...["ann", "joe"].map((name) => `+${name}:${name}:${uid}:${gid}:${home.path}/out/${name}:::`));
+});
+
+afterEach(async () => {
+  expect(await spawner.end()).toBe(0);
+  home.remove();
+});
+
+const start = () => {
+  spawner = home.start("qmail-lspawn", ["./Maildir/"]);
+};
+
+async function deliver(recipient: string): Promise<string> {
+  await spawner.deliver(7, recipient);
+  const [slot, report] = await spawner.report();
+  expect(slot).toBe(7);
+  return report;
+}
+
+/** The processes that qmail-lspawn has, by number. */
+function children(): number[] {
+  const path = `/proc/${spawner.pid}/task/${spawner.pid}/children`;
+  return readFileSync(path, "latin1").split(" ").filter(Boolean).map(Number);
+}
+
+const messages = (name: string): string[] => readdirSync(join(home.path, "out", name, "Maildir/new"));
+const delivered = "Kdid 1+0+0\n";
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let tries = 0; tries < 1000 && !condition(); tries++) await Bun.sleep(10);
+  expect(condition()).toBe(true);
+}
+
+test("one process delivers everything of a user, each message whole and under its own name", async () => {
+  start();
+  const used = new Set<number>();
+  for (let count = 0; count < 20; count++) {
+    expect(await deliver(count % 2 === 0 ? "joe@h" : "ann@h")).toBe(delivered);
+    for (const pid of children()) used.add(pid);
+  }
+  expect(used.size).toBe(1);
+  expect([messages("joe").length, messages("ann").length]).toEqual([10, 10]);
+  const [first = ""] = messages("joe");
+  expect(readFileSync(join(home.path, "out/joe/Maildir/new", first), "latin1")).toBe(
+    "Return-Path: <a@b>\nDelivered-To: joe@h\nSubject: s\n\nbody\n",
+  );
+});
+
+test("who waits holds no message and no home", async () => {
+  start();
+  expect(await deliver("joe@h")).toBe(delivered);
+  const [worker] = children();
+  expect(readlinkSync(`/proc/${worker}/cwd`)).toBe("/");
+  const open = readdirSync(`/proc/${worker}/fd`).map((fd) => readlinkSync(`/proc/${worker}/fd/${fd}`));
+  expect(open.filter((path) => path.startsWith(home.path))).toEqual([]);
+});
+
+test("side by side, as many as there are deliveries", async () => {
+  start();
+  for (let slot = 0; slot < 40; slot++) await spawner.deliver(slot, "joe@h");
+  const slots = new Set<number>();
+  for (let count = 0; count < 40; count++) {
+    const [slot, report] = await spawner.report();
+    expect(report).toBe(delivered);
+    slots.add(slot);
+  }
+  expect(slots.size).toBe(40);
+  expect(messages("joe").length).toBe(40);
+  // Some are not needed any more.
+  await until(() => children().length <= 30);
+});
+
+test("programs get a qmail-local of their own, and nothing is done twice", async () => {
+  home.write("out/joe/.qmail", './Maildir/\n|echo "$LOCAL" >>ran; cat >>ran; echo said\n');
+  start();
+  if (uid === 0) {
+    // Root's private home runs no programs, and then delivers nothing at all.
+    expect(await deliver("joe@h")).toBe(
+      "ZUnable to run program: this qmail home belongs to root. (#4.3.0)\n",
+    );
+    expect(messages("joe")).toEqual([]);
+    return;
+  }
+  for (let count = 0; count < 2; count++) expect(await deliver("joe@h")).toBe("Ksaid\ndid 1+0+1\n");
+  expect(messages("joe").length).toBe(2);
+  expect(readFileSync(join(home.path, "out/joe/ran"), "latin1")).toBe("joe\nSubject: s\n\nbody\n".repeat(2));
+});
+
+test("a .qmail file counts from the next delivery on", async () => {
+  start();
+  expect(await deliver("joe@h")).toBe(delivered);
+  home.write("out/joe/.qmail", "./box\n");
+  expect(await deliver("joe@h")).toBe(delivered);
+  expect(readFileSync(join(home.path, "out/joe/box"), "latin1")).toContain("\nDelivered-To: joe@h\n");
+  home.write("out/joe/.qmail", "#nothing\n");
+  expect(await deliver("joe@h")).toBe("Kdid 0+0+0\n");
+  expect(messages("joe").length).toBe(1);
+});
+
+test("failures are told, and the next delivery goes on", async () => {
+  start();
+  chmodSync(join(home.path, "out/joe"), 0o1755);
+  expect(await deliver("joe@h")).toBe(
+    "ZHome directory is sticky: user is editing his .qmail file. (#4.2.1)\n",
+  );
+  chmodSync(join(home.path, "out/joe"), 0o777);
+  expect(await deliver("joe@h")).toBe("ZUh-oh: home directory is writable. (#4.7.0)\n");
+  chmodSync(join(home.path, "out/joe"), 0o755);
+  home.write("queue/mess/7/30", "Delivered-To: joe@h\n\n");
+  expect(await deliver("joe@h")).toBe(
+    "DThis message is looping: it already has my Delivered-To line. (#5.4.6)\n",
+  );
+  expect(await deliver("ann@h")).toBe(delivered);
+});
+
+test("one that was killed while it waited is replaced", async () => {
+  start();
+  expect(await deliver("joe@h")).toBe(delivered);
+  const [worker = 0] = children();
+  process.kill(worker, "SIGKILL");
+  await until(() => !existsSync(`/proc/${worker}/fd/3`) || children().length === 0);
+  expect(await deliver("joe@h")).toBe(delivered);
+  expect(messages("joe").length).toBe(2);
+});
+
+test("one that is killed at work takes one delivery with it, for a while", async () => {
+  // Whoever delivers here waits for a reader.
+  const fifo = join(home.path, "out/joe/Maildir/fifo");
+  makeFifo(fifo, 0o666);
+  home.write("out/joe/.qmail", "./Maildir/\n&\n");
+  home.script("qmail-queue", `cat <'${fifo}'`);
+  start();
+  await spawner.deliver(3, "joe@h");
+  await until(() => messages("joe").length === 1);
+  const [worker = 0] = children();
+  process.kill(worker, "SIGKILL");
+  expect(await spawner.report()).toEqual([3, "Zqmail-local crashed.\n"]);
+  Bun.spawnSync(["sh", "-c", `: >'${fifo}'`]);
+  home.write("out/joe/.qmail", "./Maildir/\n");
+  expect(await deliver("joe@h")).toBe(delivered);
+});
+
+test("a qmail-local that is not ours is run for each delivery, as ever", async () => {
+  home.script("qmail-local", 'echo "$#"');
+  start();
+  for (let count = 0; count < 2; count++) expect(await deliver("joe@h")).toBe("K9\n");
+  expect(children()).toEqual([]);
+});
