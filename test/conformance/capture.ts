@@ -22,7 +22,9 @@ export function makeCapture(scratch: string, qq: NonNullable<Case["qq"]>): strin
   const store = storeOf(scratch);
   mkdirSync(store, { recursive: true });
   Bun.spawnSync(["chmod", "1777", store]);
-  const lines = ["#!/bin/sh", `s=${store}/$$`, "cat >$s.message", "cat <&1 >$s.envelope"];
+  // What it cannot store is missed; one whose store is gone with its case would complain in the middle of the next.
+  const begin = ["#!/bin/sh", "exec 2>/dev/null", `s=${store}/$$`];
+  const lines = [...begin, "cat >$s.message", "cat <&1 >$s.envelope"];
   if (qq.fd6 !== undefined) {
     writeFileSync(join(store, "fd6"), Buffer.from(bytesOf(qq.fd6), "latin1"));
     lines.push(`cat ${store}/fd6 >&6`);

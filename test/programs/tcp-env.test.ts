@@ -7,8 +7,9 @@ import { bin, run, Scratch } from "../helpers/built.ts";
 
 const inConnection = { PROTO: "TCP" };
 
+// Below the ports that the system gives to whoever asks for any.
 test("the variables of a connection; a DNS that does not answer is said to be soft", async () => {
-  const made = connection(42526, 42527, "");
+  const made = connection(22526, 22527, "");
   const child = Bun.spawn([join(bin, "tcp-env"), "-R", "sh", "-c", "env | grep -a TCP | sort"], {
     stdio: [made.server, "pipe", "inherit"],
     env: { PATH: "/usr/bin:/bin", DNSCACHEIP: "127.0.0.1:1", TCPREMOTEINFO: "old" },
@@ -20,10 +21,10 @@ test("the variables of a connection; a DNS that does not answer is said to be so
     "PROTO=TCP",
     "TCPLOCALHOST=softdnserror",
     "TCPLOCALIP=127.0.0.1",
-    "TCPLOCALPORT=42526",
+    "TCPLOCALPORT=22526",
     "TCPREMOTEHOST=softdnserror",
     "TCPREMOTEIP=127.0.0.1",
-    "TCPREMOTEPORT=42527",
+    "TCPREMOTEPORT=22527",
   ]);
 });
 
