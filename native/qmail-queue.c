@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -77,10 +78,12 @@ static void reset_limits(void)
   setrlimit(RLIMIT_CORE, &none);
 }
 
-int main(void)
+/* Of what the caller says, the one word that qmail-queue(8) knows. */
+int main(int argc, char **argv)
 {
   static char name[] = "qmail-queue";
-  char *arguments[] = { name, 0 };
+  static char stays[] = "--resident";
+  char *arguments[] = { name, argc == 2 && strcmp(argv[1], stays) == 0 ? stays : 0, 0 };
   char *environment[] = { 0 };
 
   if (hold_standard_descriptors() == -1) return no_descriptor;

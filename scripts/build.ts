@@ -44,7 +44,8 @@ rmSync(fresh, { recursive: true, force: true });
 mkdirSync(join(fresh, "bin"), { recursive: true });
 const executable = join(fresh, "bin", "qmail-ts");
 const result = await Bun.build({
-  entrypoints: [join(root, "src/main.ts")],
+  // Threads are loaded by their file's name.
+  entrypoints: [join(root, "src/main.ts"), join(root, "src/core/sys/flush-worker.ts")],
   root,
   target: "bun",
   format: "esm",

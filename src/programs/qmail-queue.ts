@@ -2,6 +2,7 @@
  * qmail-queue(8): takes a message from descriptor 0 and its envelope from descriptor 1 into the queue. Exit 0 means
  * that a power cut can not take it away any more (core/queue/entry.ts says how).
  */
+import { bytes } from "../core/bytes/text.ts";
 import { Exit } from "../core/exit.ts";
 import { attempt, queueExit } from "../core/queue/codes.ts";
 import { enterQueue, takeIn } from "../core/queue/intake.ts";
@@ -21,9 +22,12 @@ const limit = 86400;
 /** If a system call hangs at that time, the kernel ends it (and us) this much later. In seconds. */
 const grace = 60;
 
-export function main(): number {
+/** By this word a server starts one that stays: for all its messages. */
+const stays = bytes("--resident");
+
+export async function main(args: readonly Buffer[]): Promise<number> {
   try {
-    return take();
+    return args.length === 1 && args[0]?.equals(stays) ? await stay() : take();
   } catch (failure) {
     if (failure instanceof Exit) throw failure;
     const fault = failure instanceof Error ? failure.stack : failure;
@@ -31,16 +35,27 @@ export function main(): number {
   }
 }
 
+async function stay(): Promise<number> {
+  const uid = process.getuid?.() ?? 0;
+  prepare();
+  const { serveRequests } = await import("../core/queue/resident-server.ts");
+  return await serveRequests(uid);
+}
+
+function prepare(): void {
+  unblockSignals();
+  ignoreSignals("SIGPIPE", "SIGVTALRM", "SIGPROF", "SIGQUIT", "SIGINT", "SIGHUP", "SIGXCPU", "SIGXFSZ");
+  process.umask(0o033);
+  enterQueue();
+  attempt(queueExit.pid, () => becomeOwnerOf(`${queueRoot()}/pid`));
+}
+
 function take(): number {
   const started = Math.floor(Date.now() / 1000);
   const deadline = (started + limit) * 1000;
   const uid = process.getuid?.() ?? 0;
-  unblockSignals();
-  ignoreSignals("SIGPIPE", "SIGVTALRM", "SIGPROF", "SIGQUIT", "SIGINT", "SIGHUP", "SIGXCPU", "SIGXFSZ");
   alarm(limit + grace);
-  process.umask(0o033);
-  enterQueue();
-  attempt(queueExit.pid, () => becomeOwnerOf(`${queueRoot()}/pid`));
+  prepare();
   const message = pieces(messageInput, deadline);
   takeIn({ started, uid, deadline, message, envelope: pieces(envelopeInput, deadline) });
   return 0;

@@ -25,6 +25,7 @@ import { Exit, isSystemError } from "../exit.ts";
 import { syncDirectory, syncFile } from "../sys/durable.ts";
 import { Writer } from "../sys/fd.ts";
 import { attempt, queueExit } from "./codes.ts";
+import type { Barrier } from "./group.ts";
 import { queuePath, queueRoot } from "./paths.ts";
 
 const attempts = 9;
@@ -84,19 +85,39 @@ export class Entry {
 
   /** Hands the entry over to qmail-send. When it returns, a power cut can not take the message away any more. */
   commit(): void {
+    const [before, after] = [this.#complete(), todoBarrier()];
+    attempt(queueExit.write, () => syncNow(before));
+    this.#link();
+    attempt(queueExit.write, () => syncNow(after));
+    this.#close();
+  }
+
+  /** As commit(), with barriers that others share. */
+  async commitIn(group: { wait: (barrier: Barrier) => Promise<void> }): Promise<void> {
+    const [before, after] = [this.#complete(), todoBarrier()];
+    await group.wait(before).catch(writeFailure);
+    this.#link();
+    await group.wait(after).catch(writeFailure);
+    this.#close();
+  }
+
+  /** Everything is written; what has to be durable before qmail-send may see it. */
+  #complete(): Barrier {
     const intd = this.#intd;
     if (intd === undefined) throw new Exit(queueExit.bug);
-    attempt(queueExit.write, () => {
-      intd.out.flush();
-      syncFile(this.#mess.fd);
-      syncFile(intd.fd);
-      syncDirectory(dirname(this.#mess.path));
-    });
-    attempt(queueExit.todo, () => linkSync(intd.path, queuePath("todo", this.id)));
+    attempt(queueExit.write, () => intd.out.flush());
+    return { files: [this.#mess.fd, intd.fd], directories: [dirname(this.#mess.path)] };
+  }
+
+  #link(): void {
+    const from = this.#intd?.path ?? "";
+    attempt(queueExit.todo, () => linkSync(from, queuePath("todo", this.id)));
     this.#linked = true;
+  }
+
+  #close(): void {
     attempt(queueExit.write, () => {
-      syncDirectory(`${queueRoot()}/todo`);
-      for (const file of [this.#mess, intd]) close(file);
+      for (const file of [this.#mess, this.#intd]) if (file !== undefined) close(file);
     });
   }
 
@@ -106,6 +127,17 @@ export class Entry {
     // Who files one message after the other would run out of descriptors while the disk is full.
     for (const file of [this.#mess, this.#intd]) if (file !== undefined) closeQuietly(file);
   }
+}
+
+const todoBarrier = (): Barrier => ({ files: [], directories: [`${queueRoot()}/todo`] });
+
+function syncNow({ files, directories }: Barrier): void {
+  for (const fd of files) syncFile(fd);
+  for (const path of directories) syncDirectory(path);
+}
+
+function writeFailure(failure: unknown): never {
+  throw isSystemError(failure) ? new Exit(queueExit.write) : failure;
 }
 
 function createPidFile(started: number): File {

@@ -11,6 +11,14 @@ const longestAddress = 1002;
 const letterF = 70;
 const letterT = 84;
 
+/** The records of an envelope; an address has no NUL in it. */
+export function envelopeOf(sender: Buffer, recipients: readonly Buffer[]): Buffer {
+  const nul = Buffer.of(0);
+  const [from, to] = [Buffer.from("F"), Buffer.from("T")];
+  const records = recipients.flatMap((recipient) => [to, recipient, nul]);
+  return Buffer.concat([from, sender, nul, ...records, nul]);
+}
+
 /** Reads an envelope in pieces of any size and tells which of their bytes are records. */
 export class EnvelopeReader {
   /** What the next byte is: a record's letter, or the nth byte of its address. */

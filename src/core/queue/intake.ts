@@ -5,6 +5,7 @@ import { qmailHome } from "../sys/home.ts";
 import { attempt, queueExit } from "./codes.ts";
 import { Entry } from "./entry.ts";
 import { EnvelopeReader } from "./envelope.ts";
+import type { GroupCommit } from "./group.ts";
 import { queueRoot } from "./paths.ts";
 import { queueReceived } from "./received.ts";
 import { pullTrigger } from "./trigger.ts";
@@ -26,21 +27,37 @@ export interface Intake {
  * Puts a message into the queue and wakes qmail-send. When it returns, the message survives a power cut.
  * @throws Exit with a code of qmail-queue(8); then nothing is left behind
  */
-export function takeIn({ started, uid, deadline, message, envelope }: Intake): void {
-  const entry = new Entry(started);
+export function takeIn(intake: Intake): void {
+  const entry = new Entry(intake.started);
   try {
-    entry.message(queueReceived(process.pid, uid, started));
-    for (const piece of message) entry.message(piece);
-    entry.beginEnvelope();
-    entry.envelope(`u${uid}\0p${process.pid}\0`);
-    copyEnvelope(entry, envelope);
-    if (Date.now() > deadline) throw new Exit(queueExit.timeout);
+    fill(entry, intake);
     entry.commit();
   } catch (failure) {
     entry.abandon();
     throw failure;
   }
   pullTrigger();
+}
+
+/** As takeIn(), side by side with others that share their barriers; waking qmail-send is the caller's. */
+export async function takeInWith(group: GroupCommit, intake: Intake): Promise<void> {
+  const entry = new Entry(intake.started);
+  try {
+    fill(entry, intake);
+    await entry.commitIn(group);
+  } catch (failure) {
+    entry.abandon();
+    throw failure;
+  }
+}
+
+function fill(entry: Entry, { started, uid, deadline, message, envelope }: Intake): void {
+  entry.message(queueReceived(process.pid, uid, started));
+  for (const piece of message) entry.message(piece);
+  entry.beginEnvelope();
+  entry.envelope(`u${uid}\0p${process.pid}\0`);
+  copyEnvelope(entry, envelope);
+  if (Date.now() > deadline) throw new Exit(queueExit.timeout);
 }
 
 function copyEnvelope(entry: Entry, envelope: Iterable<Uint8Array>): void {

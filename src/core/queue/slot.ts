@@ -1,5 +1,6 @@
 /** The way into the queue of one session of a server that stays: one message after the other. */
 import { environmentBytes } from "../sys/arguments.ts";
+import { residentQueue } from "./resident-client.ts";
 import { Submission } from "./submit.ts";
 
 /** The message that a session has under way. */
@@ -14,7 +15,7 @@ export class MessageSlot {
 
   /** Begins the next one. */
   open(): Submission {
-    this.#message = new Submission({ ...environmentBytes(), ...this.#changed });
+    this.#message = new Submission({ ...environmentBytes(), ...this.#changed }, residentQueue());
     return this.#message;
   }
 

@@ -13,15 +13,20 @@ import { isThisExecutable } from "../sys/exec.ts";
 import { idsAreReal, inHome } from "../sys/home.ts";
 import type { Start } from "../sys/spawn.ts";
 import { queueExit } from "./codes.ts";
+import { envelopeOf } from "./envelope.ts";
 import { QueueProgram } from "./execute.ts";
 import { enterQueue, takeIn } from "./intake.ts";
 import { queueRoot } from "./paths.ts";
+import type { ResidentQueue } from "./resident-client.ts";
 import { reportOf, type Verdict } from "./verdict.ts";
 
 export type { Verdict } from "./verdict.ts";
 
 /** Messages up to this size, in bytes, are held in memory. */
 const heldLimit = 262144;
+
+/** Those that go to a warm queue program. */
+const residentLimit = 1 << 20;
 
 /** How long filing a message from memory may take, in milliseconds. */
 const patience = 3600_000;
@@ -33,17 +38,20 @@ export class Submission {
   #program: QueueProgram | undefined;
   #closed = false;
 
-  /** `environment` is the queue program's; default: ours. */
-  constructor(environment?: Start["environment"]) {
+  /** `environment` is the queue program's; default: ours. `resident`: the warm way of a server that stays. */
+  constructor(environment?: Start["environment"], resident?: ResidentQueue) {
     this.#environment = environment;
-    if (queueProgram(environment) === undefined && isOurselves()) this.#held = new Held();
+    if (queueProgram(environment) !== undefined) this.#execute();
+    else if (resident !== undefined) this.#held = new HeldForResident(resident);
+    else if (isOurselves()) this.#held = new Held();
     else this.#execute();
   }
 
   /** More of the message. */
   message(bytes: Uint8Array): void {
     const held = this.#held;
-    if (held !== undefined && held.size + bytes.length > heldLimit) {
+    if (held !== undefined && !held.hasRoomFor(bytes.length)) {
+      held.forget();
       const program = this.#execute();
       for (const piece of held.pieces) program.message(piece);
     }
@@ -68,7 +76,18 @@ export class Submission {
   /** Ends the envelope (if not abandoned) and waits for the verdict. */
   async close(): Promise<Verdict> {
     this.#closed = true;
-    return await this.#target().close();
+    const held = this.#held;
+    const verdict = await this.#target().close();
+    return verdict ?? (await this.#again(held));
+  }
+
+  /** The warm way is not open now: the message is still here. */
+  async #again(held: Held | undefined): Promise<Verdict> {
+    const program = this.#execute();
+    for (const piece of held?.pieces ?? []) program.message(piece);
+    program.from(held?.sender ?? Buffer.alloc(0));
+    for (const recipient of held?.recipients ?? []) program.to(recipient);
+    return await program.close();
   }
 
   /** For who stays when the message's sender is gone: gives up what was not closed, and frees what it holds. */
@@ -92,10 +111,19 @@ export class Submission {
 /** A message in memory, and its way into the queue without another process. */
 class Held {
   readonly pieces: Buffer[] = [];
-  readonly #envelope: Buffer[] = [];
+  sender: Buffer = Buffer.alloc(0);
+  readonly recipients: Buffer[] = [];
   readonly #started = Math.floor(Date.now() / 1000);
-  #abandoned = false;
-  size = 0;
+  protected abandoned = false;
+  protected size = 0;
+
+  /** Whether so many bytes more can be held. */
+  hasRoomFor(bytes: number): boolean {
+    return this.size + bytes <= heldLimit;
+  }
+
+  /** It is held elsewhere from now on. */
+  forget(): void {}
 
   message(bytes: Uint8Array): void {
     this.pieces.push(Buffer.from(bytes));
@@ -103,20 +131,21 @@ class Held {
   }
 
   from(sender: Uint8Array): void {
-    this.#envelope.push(Buffer.from("F"), Buffer.from(sender), Buffer.of(0));
+    this.sender = Buffer.from(sender);
   }
 
   to(recipient: Uint8Array): void {
-    this.#envelope.push(Buffer.from("T"), Buffer.from(recipient), Buffer.of(0));
+    this.recipients.push(Buffer.from(recipient));
   }
 
   abandon(): void {
-    this.#abandoned = true;
+    this.abandoned = true;
   }
 
-  close(): Verdict {
+  /** Undefined: not this way; only of a way that is not always open. */
+  close(): Verdict | Promise<Verdict | undefined> {
     const { pid } = process;
-    const code = this.#abandoned ? queueExit.read : this.#takeIn();
+    const code = this.abandoned ? queueExit.read : this.#takeIn();
     return code === 0 ? { accepted: true, pid } : { accepted: false, report: reportOf(code), pid };
   }
 
@@ -130,7 +159,7 @@ class Held {
         uid: process.getuid?.() ?? 0,
         deadline: Date.now() + patience,
         message: this.pieces,
-        envelope: [Buffer.concat([...this.#envelope, Buffer.of(0)])],
+        envelope: [envelopeOf(this.sender, this.recipients)],
       });
       return 0;
     } catch (failure) {
@@ -138,6 +167,35 @@ class Held {
       throw failure;
     } finally {
       process.umask(mask);
+    }
+  }
+}
+
+/** A message in memory that a warm queue program takes in. */
+class HeldForResident extends Held {
+  readonly #resident: ResidentQueue;
+
+  constructor(resident: ResidentQueue) {
+    super();
+    this.#resident = resident;
+  }
+
+  override hasRoomFor(bytes: number): boolean {
+    return this.size + bytes <= residentLimit && this.#resident.hold(bytes);
+  }
+
+  override forget(): void {
+    this.#resident.release(this.size);
+    this.size = 0;
+  }
+
+  override async close(): Promise<Verdict | undefined> {
+    try {
+      if (this.abandoned) return { accepted: false, report: reportOf(queueExit.read), pid: process.pid };
+      const { pieces: message, sender, recipients } = this;
+      return await this.#resident.submit({ message, sender, recipients });
+    } finally {
+      this.forget();
     }
   }
 }

@@ -7,6 +7,7 @@ import { databytes } from "../../core/control/databytes.ts";
 import { HostList, RcptHosts } from "../../core/control/rcpthosts.ts";
 import type { Mailboxes } from "../../core/delivery/mailbox.ts";
 import { isSystemError } from "../../core/exit.ts";
+import { residentQueue } from "../../core/queue/resident-client.ts";
 import { Submission } from "../../core/queue/submit.ts";
 import { environmentBytes } from "../../core/sys/arguments.ts";
 import { connection, type Variables } from "../../core/sys/connection.ts";
@@ -129,7 +130,7 @@ class Host implements SmtpHost {
   open(): Submission | undefined {
     try {
       const environment = this.#changed && { ...environmentBytes(), ...this.#changed };
-      this.#message = new Submission(environment);
+      this.#message = new Submission(environment, this.#changed && residentQueue());
       return this.#message;
     } catch (failure) {
       if (isSystemError(failure)) return undefined;

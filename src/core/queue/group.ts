@@ -1,0 +1,96 @@
+/**
+ * Group commit: whoever waits for a barrier on one file system shares a flush with everybody else who waits. A lone
+ * one waits for nobody. While a flush is under way, the next ones gather for the one behind it, since a flush promises
+ * nothing about what was written after it began.
+ *
+ * One syncfs(2) for many files costs about as much as one fsync(2) of a file, unless other programs have much unwritten
+ * data on the same disk: then mail would wait for theirs. So each way is measured, and where the shared flush takes
+ * longer than its members would by themselves, they are flushed one by one for a while.
+ *
+ * No I/O and no clock: both are passed in.
+ */
+
+/** What has to be durable: open files, and directories whose new names have to be. */
+export interface Barrier {
+  files: readonly number[];
+  directories: readonly string[];
+}
+
+/** The two ways; both reject if anything failed. */
+export interface Flush {
+  /** Everything on the file system; undefined where that is not to be had. */
+  all: (() => Promise<void>) | undefined;
+  each: (barrier: Barrier) => Promise<void>;
+}
+
+/** How long, in milliseconds, members are flushed one by one after a shared flush that took too long. */
+const avoidance = 10_000;
+
+/** A shared flush is too slow if it takes so many times longer than one by one, and this many milliseconds at least. */
+const tooManyTimes = 2;
+const noticeable = 30;
+
+interface Waiting {
+  barrier: Barrier;
+  resolve: () => void;
+  reject: (failure: unknown) => void;
+}
+
+export class GroupCommit {
+  readonly #flush: Flush;
+  readonly #now: () => number;
+  #waiting: Waiting[] = [];
+  #running = false;
+  /** Milliseconds that a member by itself takes, as far as known. */
+  #alone: number | undefined;
+  #avoidUntil = Number.NEGATIVE_INFINITY;
+
+  /** `now`: milliseconds of a clock that only goes forward. */
+  constructor(flush: Flush, now: () => number) {
+    this.#flush = flush;
+    this.#now = now;
+  }
+
+  /** Resolves when what the barrier names, as it is now, survives a power cut. Rejects if that cannot be said. */
+  wait(barrier: Barrier): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#waiting.push({ barrier, resolve, reject });
+    if (!this.#running) {
+      this.#running = true;
+      // Whoever comes in the same step belongs to the same group.
+      queueMicrotask(() => void this.#work());
+    }
+    return promise;
+  }
+
+  async #work(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting.splice(0);
+      const all = group.length > 1 && this.#now() >= this.#avoidUntil ? this.#flush.all : undefined;
+      if (all === undefined) await this.#oneByOne(group);
+      else await this.#together(group, all);
+    }
+    this.#running = false;
+  }
+
+  async #oneByOne(group: readonly Waiting[]): Promise<void> {
+    const began = this.#now();
+    const ends = group.map(({ barrier, resolve, reject }) => this.#flush.each(barrier).then(resolve, reject));
+    await Promise.all(ends);
+    const took = (this.#now() - began) / group.length;
+    this.#alone = this.#alone === undefined ? took : 0.8 * this.#alone + 0.2 * took;
+  }
+
+  async #together(group: readonly Waiting[], all: () => Promise<void>): Promise<void> {
+    const began = this.#now();
+    try {
+      await all();
+      for (const { resolve } of group) resolve();
+    } catch (failure) {
+      for (const { reject } of group) reject(failure);
+    }
+    const took = this.#now() - began;
+    const limit = Math.max(noticeable, tooManyTimes * (this.#alone ?? 0) * group.length);
+    if (took > limit) this.#avoidUntil = this.#now() + avoidance;
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * `qmail-queue --resident`: takes in messages for a server that stays, many at once, whose barriers are shared. What
+ * each goes through on the disk, and in which order, is as for any message (entry.ts).
+ */
+import { BadNetstring, NetstringReader } from "../bytes/netstring.ts";
+import { Exit, isSystemError } from "../exit.ts";
+import { writeAll } from "../sys/fd.ts";
+import { Flusher } from "../sys/flusher.ts";
+import { arrivals } from "../sys/input.ts";
+import { queueExit } from "./codes.ts";
+import { envelopeOf } from "./envelope.ts";
+import { GroupCommit } from "./group.ts";
+import { takeInWith } from "./intake.ts";
+import { queueRoot } from "./paths.ts";
+import { decodeRequest, encodeWords, greeting, type Request, requestLimit } from "./resident-words.ts";
+import { pullTrigger } from "./trigger.ts";
+import { reportOf } from "./verdict.ts";
+
+const requests = 0;
+const answers = 1;
+
+/** How many messages may be under way: each has two files open. */
+const most = 200;
+
+/** How long a message may take, in milliseconds. */
+const patience = 3600_000;
+
+/**
+ * Serves until descriptor 0 ends. `uid` is the real one of who called. Returns 0; 54 if a request was cut off, of
+ * which nothing is left. Throws Exit 91 for what is no request; messages that came before it are taken in.
+ */
+export async function serveRequests(uid: number): Promise<number> {
+  const flusher = new Flusher(queueRoot());
+  const resident = new Resident(uid, new GroupCommit(flusher, () => performance.now()));
+  const reader = new NetstringReader(requestLimit);
+  resident.say(greeting);
+  try {
+    for await (const piece of arrivals(requests)) {
+      for (const content of reader.feed(piece)) {
+        resident.begin(decodeRequest(content));
+        await resident.room();
+      }
+    }
+  } catch (failure) {
+    if (failure instanceof BadNetstring) throw new Exit(queueExit.envelope);
+    if (!isSystemError(failure)) throw failure;
+  } finally {
+    await resident.finish();
+    flusher.close();
+  }
+  return reader.atBoundary ? 0 : queueExit.read;
+}
+
+class Resident {
+  readonly #uid: number;
+  readonly #group: GroupCommit;
+  #underWay = 0;
+  #freed: (() => void) | undefined;
+  /** Answers go out in the order of the requests. */
+  #last: Promise<void> = Promise.resolve();
+  #triggerDue = false;
+  #listens = true;
+
+  constructor(uid: number, group: GroupCommit) {
+    this.#uid = uid;
+    this.#group = group;
+  }
+
+  begin(request: Request): void {
+    this.#underWay++;
+    const answer = this.#take(request);
+    const before = this.#last;
+    this.#last = (async () => {
+      const text = await answer;
+      await before;
+      this.say(text);
+      this.#underWay--;
+      this.#freed?.();
+    })();
+  }
+
+  /** Waits until there may be one more. */
+  async room(): Promise<void> {
+    while (this.#underWay >= most) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#freed = resolve;
+      await promise;
+    }
+  }
+
+  /** Waits until all are answered. */
+  async finish(): Promise<void> {
+    await this.#last;
+  }
+
+  /** When nobody listens any more, what was begun is finished all the same. */
+  say(text: string): void {
+    if (!this.#listens) return;
+    try {
+      writeAll(answers, encodeWords(text));
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      this.#listens = false;
+    }
+  }
+
+  async #take({ message, sender, recipients }: Request): Promise<string> {
+    const started = Math.floor(Date.now() / 1000);
+    try {
+      // It would be the end of the address, and what stands behind it another record.
+      if ([sender, ...recipients].some((address) => address.includes(0))) throw new Exit(queueExit.envelope);
+      await takeInWith(this.#group, {
+        started,
+        uid: this.#uid,
+        deadline: Date.now() + patience,
+        message,
+        envelope: [envelopeOf(sender, recipients)],
+      });
+    } catch (failure) {
+      if (failure instanceof Exit) return reportOf(failure.code);
+      // A fault nobody foresaw is this message's; the others go on.
+      const fault = failure instanceof Error ? failure.stack : failure;
+      writeAll(2, Buffer.from(`qmail-queue: warning: ${fault}\n`));
+      return reportOf(queueExit.bug);
+    }
+    this.#wake();
+    return `Kok ${started} qp ${process.pid}`;
+  }
+
+  /** Wakes qmail-send once for all that became durable together. */
+  #wake(): void {
+    if (this.#triggerDue) return;
+    this.#triggerDue = true;
+    setImmediate(() => {
+      this.#triggerDue = false;
+      pullTrigger();
+    });
+  }
+}

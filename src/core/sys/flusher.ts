@@ -1,0 +1,90 @@
+/** Flushes that do not block: a thread of its own waits for the disk. */
+import { constants, openSync } from "node:fs";
+import { constants as os, release } from "node:os";
+import { systemError } from "./libc.ts";
+
+/** What the thread is told. */
+export interface FlushOrder {
+  number: number;
+  /** A descriptor on the file system that is flushed whole. */
+  fileSystem: number | undefined;
+  files: readonly number[];
+  directories: readonly string[];
+}
+
+/** What it answers. */
+export interface FlushResult {
+  number: number;
+  /** The name of the errno of what failed. */
+  code: string | undefined;
+}
+
+/** Since Linux 5.8, syncfs(2) tells if data could not be written; before, its success says nothing. */
+function syncfsTells(): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 5 || (major === 5 && minor >= 8);
+}
+
+/** Where the thread's code is: beside this file, or in the executable under the name that scripts/build.ts gave it. */
+function script(): string {
+  const compiled = import.meta.url.includes("/$bunfs/");
+  return compiled
+    ? "/$bunfs/root/src/core/sys/flush-worker.js"
+    : new URL("./flush-worker.ts", import.meta.url).href;
+}
+
+export class Flusher {
+  readonly #worker: Worker;
+  readonly #fileSystem: number;
+  readonly #pending = new Map<number, { resolve: () => void; reject: (failure: Error) => void }>();
+  #next = 0;
+  #failure: Error | undefined;
+  /** Flushes the whole file system; undefined where that promises nothing. */
+  readonly all: (() => Promise<void>) | undefined;
+
+  /** `root`: a directory of the file system. */
+  constructor(root: string) {
+    this.#fileSystem = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+    this.#worker = new Worker(script());
+    this.#worker.onmessage = ({ data }: MessageEvent<FlushResult>) => this.#answered(data);
+    this.#worker.onerror = ({ message }) => this.#failed(message);
+    this.all = syncfsTells() ? () => this.#order(this.#fileSystem, [], []) : undefined;
+  }
+
+  /** Flushes these files, and the names in these directories. */
+  each({ files, directories }: { files: readonly number[]; directories: readonly string[] }): Promise<void> {
+    return this.#order(undefined, files, directories);
+  }
+
+  /** Ends the thread. */
+  close(): void {
+    this.#worker.terminate();
+  }
+
+  #order(
+    fileSystem: number | undefined,
+    files: readonly number[],
+    directories: readonly string[],
+  ): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const number = this.#next++;
+    this.#pending.set(number, { resolve, reject });
+    this.#worker.postMessage({ number, fileSystem, files, directories } satisfies FlushOrder);
+    return promise;
+  }
+
+  #answered({ number, code }: FlushResult): void {
+    const pending = this.#pending.get(number);
+    this.#pending.delete(number);
+    if (code === undefined) pending?.resolve();
+    else pending?.reject(systemError("flush", os.errno[code as keyof typeof os.errno] ?? 0));
+  }
+
+  /** The thread is gone, and nothing is known of what it had to do. */
+  #failed(message: string): void {
+    this.#failure = new Error(`the thread that flushes has ended: ${message}`);
+    for (const { reject } of this.#pending.values()) reject(this.#failure);
+    this.#pending.clear();
+  }
+}

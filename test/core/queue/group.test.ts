@@ -1,0 +1,124 @@
+/** Group commit without a disk: who shares a flush with whom, and what a failure or a slow disk does. */
+import { expect, test } from "bun:test";
+import { type Barrier, GroupCommit } from "../../../src/core/queue/group.ts";
+
+const barrier = (file: number): Barrier => ({ files: [file], directories: [] });
+const later = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** A disk whose flushes end when they are told to. */
+class Disk {
+  now = 0;
+  /** What was flushed: `all`, or a file's number. */
+  readonly flushed: (number | "all")[] = [];
+  readonly ends: { resolve: () => void; reject: (failure: Error) => void }[] = [];
+  readonly group: GroupCommit;
+  readonly results: string[] = [];
+
+  constructor(hasAll = true) {
+    const flush = (what: number | "all") => () => {
+      this.flushed.push(what);
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      this.ends.push({ resolve, reject });
+      return promise;
+    };
+    this.group = new GroupCommit(
+      { all: hasAll ? flush("all") : undefined, each: ({ files }) => flush(files[0] ?? -1)() },
+      () => this.now,
+    );
+  }
+
+  wait(...files: number[]): void {
+    for (const file of files)
+      this.group.wait(barrier(file)).then(
+        () => this.results.push(`${file} kept`),
+        (failure: Error) => this.results.push(`${file} ${failure.message}`),
+      );
+  }
+
+  /** The flushes under way end after so many milliseconds. */
+  async end(milliseconds: number, failure?: Error): Promise<void> {
+    await later();
+    this.now += milliseconds;
+    for (const { resolve, reject } of this.ends.splice(0))
+      failure === undefined ? resolve() : reject(failure);
+    await later();
+  }
+}
+
+test("a lone one waits for nobody, and flushes only what is its own", async () => {
+  const disk = new Disk();
+  disk.wait(1);
+  await disk.end(1);
+  expect([disk.flushed, disk.results]).toEqual([[1], ["1 kept"]]);
+});
+
+test("those that come together share a flush", async () => {
+  const disk = new Disk();
+  disk.wait(1, 2, 3);
+  await disk.end(1);
+  expect([disk.flushed, disk.results]).toEqual([["all"], ["1 kept", "2 kept", "3 kept"]]);
+});
+
+test("who comes while a flush is under way is not promised anything by it", async () => {
+  const disk = new Disk();
+  disk.wait(1);
+  await later();
+  disk.wait(2, 3);
+  await later();
+  expect(disk.flushed).toEqual([1]);
+  await disk.end(1);
+  expect([disk.flushed, disk.results]).toEqual([[1, "all"], ["1 kept"]]);
+  await disk.end(1);
+  expect(disk.results).toEqual(["1 kept", "2 kept", "3 kept"]);
+});
+
+test("a failure is everybody's who was in it, and nobody else's", async () => {
+  const disk = new Disk();
+  disk.wait(1, 2);
+  await later();
+  disk.wait(3, 4);
+  await disk.end(1, new Error("EIO"));
+  expect(disk.results).toEqual(["1 EIO", "2 EIO"]);
+  await disk.end(1);
+  expect(disk.results).toEqual(["1 EIO", "2 EIO", "3 kept", "4 kept"]);
+});
+
+test("one by one, a failure is one's own", async () => {
+  const disk = new Disk(false);
+  disk.wait(1, 2);
+  await later();
+  expect(disk.flushed).toEqual([1, 2]);
+  const [first, second] = disk.ends.splice(0);
+  first?.reject(new Error("ENOSPC"));
+  second?.resolve();
+  await later();
+  expect(disk.results.sort()).toEqual(["1 ENOSPC", "2 kept"]);
+});
+
+test("where other programs' data makes the shared flush slow, each flushes its own for a while", async () => {
+  const disk = new Disk();
+  disk.wait(1);
+  await disk.end(2);
+  disk.wait(2, 3);
+  await disk.end(900);
+  disk.wait(4, 5);
+  await later();
+  expect(disk.flushed).toEqual([1, "all", 4, 5]);
+  await disk.end(4);
+  disk.now += 10_000;
+  disk.wait(6, 7);
+  await disk.end(3);
+  expect(disk.flushed).toEqual([1, "all", 4, 5, "all"]);
+  expect(disk.results.length).toBe(7);
+});
+
+test("a shared flush that costs its members less than their own is no reason to change", async () => {
+  const disk = new Disk();
+  disk.wait(1);
+  await disk.end(20);
+  disk.wait(...Array.from({ length: 50 }, (_, file) => file));
+  await disk.end(100);
+  disk.wait(60, 61);
+  await disk.end(5);
+  expect(disk.flushed).toEqual([1, "all", "all"]);
+});
