@@ -42,6 +42,11 @@ describe.skipIf(!possible)("system-wide (needs root, namespaces and gcc)", () =>
   });
 
   test("closed descriptors are a read error", () => expect(seen.hostile.closed).toBe(54));
+  test("one that stays is qmailq's as well, and names the caller", () => {
+    expect(seen.resident).toBe(0);
+    const text = seen.ann.find((message) => message.text.includes("Subject: resident\n"))?.text;
+    expect(text).toMatch(new RegExp(`^Received: \\(qmail \\d+ invoked by uid ${joe}\\); `, "m"));
+  });
   test("the caller's own limits do not matter", () => expect(seen.hostile.limited).toBe(0));
   test("the runtime runs no code of the caller", () => {
     expect([seen.hostile.preload, seen.hostile.ran]).toEqual([0, false]);
@@ -68,7 +73,7 @@ describe.skipIf(!possible)("system-wide (needs root, namespaces and gcc)", () =>
   test("ann gets her mail, in her own files", () => {
     expect(seen.ann.map((message) => message.owner)).toEqual(seen.ann.map(() => ann));
     const subjects = seen.ann.map(({ text }) => /^Subject: (.*)$/m.exec(text)?.[1]).sort();
-    expect(subjects).toEqual(["first", "limited", "preload", "second"]);
+    expect(subjects).toEqual(["first", "limited", "preload", "resident", "second"]);
   });
 
   test("the Received field names the caller's number", () => {

@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { encodeRequest } from "../../src/core/queue/resident-words.ts";
 import { queueFiles } from "../conformance/queue.ts";
 import { Group, host, programs, readProcess, until } from "../helpers/home.ts";
 import { installLauncher } from "../helpers/launcher.ts";
@@ -45,6 +46,8 @@ export interface Observed {
   waiting: { ids: Ids; secure: number; environment: string };
   /** Exit codes of qmail-queue under a hostile caller, and whether the caller's code ran. */
   hostile: { closed: number; limited: number; preload: number; ran: boolean };
+  /** Exit code of a qmail-queue that stays, after one message of joe's. */
+  resident: number;
   /** The daemons, by name. */
   daemons: Record<string, Ids>;
   /** The processes that have become a user and wait for the next message. */
@@ -215,6 +218,11 @@ async function observe(work: string): Promise<Observed> {
   const queued = owners();
   const waiting = await lookAtWaiting();
   const hostile = await hostileCallers(work);
+  const bytes = ["Subject: resident\n\n", `joe@${host}`, `ann@${host}`].map((text) => Buffer.from(text));
+  const [message, sender, recipient] = bytes as [Buffer, Buffer, Buffer];
+  const request = encodeRequest({ message: [message], sender, recipients: [recipient] });
+  const input = Buffer.concat(request).toString();
+  const resident = await asJoe(`${home}/bin/qmail-queue --resident`, { input });
 
   const path = `${home}/bin:/usr/local/bin:/usr/bin:/bin`;
   const logger = ["/bin/sh", "-c", `exec cat >>${log}`];
@@ -222,7 +230,7 @@ async function observe(work: string): Promise<Observed> {
   await asJoe(`${home}/bin/qmail-inject friends@${host} nobody-here@${host}`, {
     input: "Subject: second\n\nHi.\n",
   });
-  await until(30, () => mailOf(work, "ann").length >= 4 && mailOf(work, "joe").length >= 1);
+  await until(30, () => mailOf(work, "ann").length >= 5 && mailOf(work, "joe").length >= 1);
   await until(10, () => Object.keys(queueFiles(join(home, "queue"))).length === 0);
   const processes = daemons.processes().map((pid) => [nameOf(pid), idsOf(pid)] as const);
   const isWarm = (name: string): boolean => name === "qmail-local";
@@ -233,6 +241,7 @@ async function observe(work: string): Promise<Observed> {
     queued,
     waiting,
     hostile,
+    resident,
     daemons: Object.fromEntries(processes.filter(([name]) => !isWarm(name))),
     warm: processes.filter(([name]) => isWarm(name)).map(([, ids]) => ids),
     ann: mailOf(work, "ann"),
