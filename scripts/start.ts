@@ -3,6 +3,7 @@
  * it works. `npm start -- [--once] [--home DIR] [--host FQDN]`.
  * Exit codes: 0 stopped as asked; 1 the first message did not arrive; 100 wrong arguments; 111 it could not be started.
  */
+import { randomBytes } from "node:crypto";
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -121,19 +122,28 @@ class MailSystem {
   }
 }
 
-const smtpPlace = "127.0.0.1:2525";
+const loopback = "127.0.0.1";
 
-/** qmail-smtpd on loopback, whose clients may send anywhere; without it, mail still goes by qmail-inject. */
-class SmtpServer {
+/** What listens on loopback: a program, its port, and what follows its options. */
+const services = {
+  SMTP: { program: "qmail-smtpd", port: 2525, words: [] },
+  QMTP: { program: "qmail-qmtpd", port: 2209, words: [] },
+  QMQP: { program: "qmail-qmqpd", port: 2628, words: [] },
+  POP3: { program: "qmail-popup", port: 2110, words: ["checkpassword", "qmail-pop3d", "Maildir"] },
+} as const;
+type Service = keyof typeof services;
+const names = Object.keys(services) as Service[];
+
+/** A server on loopback, whose clients may send anywhere; without it, mail still goes the other ways. */
+class Server {
   readonly #child: Bun.Subprocess<"ignore", "ignore", "pipe">;
   readonly up: Promise<boolean>;
 
-  constructor(home: string) {
-    // Not in control/, whose files qmail-showctl explains one by one.
-    const rules = join(home, "loopback.cdb");
-    if (!existsSync(rules))
-      run(home, [join(programs, "tcprules"), rules, `${rules}.tmp`], '127.:allow,RELAYCLIENT=""\n:deny\n');
-    this.#child = Bun.spawn([join(home, "bin/qmail-smtpd"), "--listen", smtpPlace, "--rules", rules], {
+  constructor(home: string, rules: string, service: Service) {
+    const { program, port, words } = services[service];
+    const options = ["--listen", `${loopback}:${port}`, "--rules", rules];
+    const more = words.length === 0 ? [] : [hostOf(home), ...words];
+    this.#child = Bun.spawn([join(home, "bin", program), ...options, ...more], {
       stdio: ["ignore", "ignore", "pipe"],
       detached: true,
       env: { QMAILHOME: home, PATH: `${home}/bin:/usr/local/bin:/usr/bin:/bin` },
@@ -153,13 +163,34 @@ class SmtpServer {
   }
 }
 
+/** Whom the servers let in: this machine, for everything. */
+function loopbackRules(home: string): string {
+  // Not in control/, whose files qmail-showctl explains one by one.
+  const rules = join(home, "loopback.cdb");
+  if (!existsSync(rules))
+    run(home, [join(programs, "tcprules"), rules, `${rules}.tmp`], '127.:allow,RELAYCLIENT=""\n:deny\n');
+  return rules;
+}
+
+const hostOf = (home: string): string => readFileSync(join(home, "control/me"), "utf8").trim();
+
+/** The owner's password for POP3, made up if there is none yet; undefined: only the owner knows it. */
+function newPassword(home: string, owner: string): string | undefined {
+  const path = join(home, "users/poppasswd");
+  const taken = existsSync(path) && readFileSync(path, "utf8").includes(`${owner.toLowerCase()}:`);
+  if (taken) return undefined;
+  const password = randomBytes(9).toString("base64url");
+  run(home, [join(programs, "qmail"), "user", "passwd", "--home", home, owner], `${password}\n`);
+  return password;
+}
+
 const files = (maildir: string): string[] =>
   ["new", "cur"].flatMap((part) => readdirSync(join(maildir, part)).map((name) => join(maildir, part, name)));
 
 /** Sends the first message; the path where it arrived, or undefined when patience is over. */
 async function sendFirst(home: string, owner: string, maildir: string): Promise<string | undefined> {
   const before = new Set(files(maildir));
-  const host = readFileSync(join(home, "control/me"), "utf8").trim();
+  const host = hostOf(home);
   const id = `<${Date.now()}.${process.pid}.first@${host}>`;
   const message = `From: qmail-ts <postmaster@${host}>
 To: ${owner}@${host}
@@ -181,15 +212,39 @@ function contains(path: string, text: string): boolean {
   return existsSync(path) && readFileSync(path, "latin1").includes(text);
 }
 
-function explain(home: string, owner: string, smtp: boolean): void {
-  const host = readFileSync(join(home, "control/me"), "utf8").trim();
+/** What a person would type, some time after the server's greeting. */
+const typed = (lines: readonly string[], port: number): string =>
+  `(sleep 1; printf '${lines.map((line) => `${line}\\n`).join("")}'; sleep 1) | telnet ${loopback} ${port}`;
+
+function explain(home: string, owner: string, listening: ReadonlySet<Service>, password?: string): void {
+  const address = `${owner}@${hostOf(home)}`;
+  const { SMTP, POP3 } = services;
   say("");
   say(`The mail system runs in ${colours.strong(home)}. Send the next message from another shell:`);
   say(`  ${colours.strong(sendingCommand(home, owner))}`);
-  if (smtp) {
-    say(`It takes mail by SMTP on ${smtpPlace}, from this machine only:`);
-    say(`  ${colours.strong(`swaks --server ${smtpPlace} --from ${owner}@${host} --to ${owner}@${host}`)}`);
-  } else say(`There is no SMTP on ${smtpPlace}: it is taken, or may not be used. Everything else works.`);
+  if (listening.has("SMTP")) {
+    const begin = [`HELO ${hostOf(home)}`, `MAIL FROM:<${address}>`, `RCPT TO:<${address}>`, "DATA"];
+    const message = ["Subject: by hand", "", "Hello.", ".", "QUIT"];
+    say(`It takes mail by SMTP on ${loopback}:${SMTP.port}, from this machine only:`);
+    say(`  ${colours.strong(`swaks --server ${loopback}:${SMTP.port} --from ${address} --to ${address}`)}`);
+    say(`  ${colours.strong(typed([...begin, ...message], SMTP.port))}`);
+  }
+  if (listening.has("POP3")) {
+    const secret = password ?? "PASSWORD";
+    say(
+      `It is read by POP3 on ${loopback}:${POP3.port}${password === undefined ? ", with your password" : ""}:`,
+    );
+    const session = [`USER ${owner}`, `PASS ${secret}`, "LIST", "RETR 1", "QUIT"];
+    say(`  ${colours.strong(typed(session, POP3.port))}`);
+    if (password !== undefined)
+      say(colours.quiet(`bin/qmail user passwd ${owner}, with QMAILHOME set, changes the password.`));
+  }
+  const quiet = (["QMTP", "QMQP"] as const).filter((name) => listening.has(name));
+  for (const name of quiet) say(`It takes mail by ${name} on ${loopback}:${services[name].port}.`);
+  for (const name of names.filter((service) => !listening.has(service))) {
+    const place = `${loopback}:${services[name].port}`;
+    say(`There is no ${name} on ${place}: it is taken, or may not be used. Everything else works.`);
+  }
   say(colours.quiet("Ctrl-C stops it; mail that waits stays in the queue."));
   say("");
 }
@@ -220,12 +275,17 @@ async function main({ once, home, host }: Options): Promise<number> {
       colours.bad(`the first message did not arrive in ${patience / 1000} seconds; it is in the queue`),
     );
   } else say(`${colours.good("delivered")} ${path}`);
-  const smtp = once || system.stopping ? undefined : new SmtpServer(home);
-  const listening = (await smtp?.up) ?? false;
+  const servers = new Map<Service, Server>();
   if (once) system.stop();
-  else if (!system.stopping) explain(home, owner, listening);
+  else if (!system.stopping) {
+    const rules = loopbackRules(home);
+    for (const name of names) servers.set(name, new Server(home, rules, name));
+    const listening = new Set<Service>();
+    for (const [name, server] of servers) if (await server.up) listening.add(name);
+    if (!system.stopping) explain(home, owner, listening, newPassword(home, owner));
+  }
   const code = await system.ended;
-  await smtp?.stop();
+  await Promise.all([...servers.values()].map((server) => server.stop()));
   if (!system.stopping) return give(`qmail-send ended by itself, with exit code ${code}`);
   return path === undefined ? 1 : code;
 }

@@ -78,6 +78,35 @@ test.skipIf(Bun.which("swaks") === null)(
   },
 );
 
+test.skipIf(Bun.which("telnet") === null)(
+  "the printed telnet lines work as they stand, and the password is shown once (needs telnet)",
+  async () => {
+    const home = join(scratch, "by telnet");
+    const lines = (text: string): string[] => text.match(/^ {2}\(sleep .*telnet 127\.0\.0\.1 \d+$/gm) ?? [];
+    const say = async (line: string) =>
+      (await run(["/bin/sh", "-c", `PATH=$PATH:/usr/bin:/bin; ${line}`])).stdout.replaceAll("\r", "");
+    const { child, seen, read } = await stay(home);
+    // Another run on this machine may have the ports.
+    const missing = /There is no (SMTP|POP3)/.test(seen.text);
+    if (!missing) {
+      const [smtp = "", pop3 = ""] = lines(seen.text);
+      expect(await say(smtp)).toMatch(/^250 ok \d+ qp \d+$/m);
+      await until("the message by SMTP", () => seen.text.includes("delivery 2: success"));
+      expect(await say(pop3)).toContain("\nSubject: Your mail system works\n");
+      for (const name of ["QMTP on 127.0.0.1:2209", "QMQP on 127.0.0.1:2628"])
+        expect(seen.text).toContain(`by ${name}.\n`);
+    }
+    child.kill("SIGINT");
+    expect(await child.exited).toBe(0);
+    await read;
+    const again = await stay(home);
+    if (!missing) expect(lines(again.seen.text)[1]).toContain("PASS PASSWORD");
+    again.child.kill("SIGINT");
+    expect(await again.child.exited).toBe(0);
+    await again.read;
+  },
+);
+
 test("goes on without SMTP where the port is taken", async () => {
   const taken = Bun.serve({ port: 2525, hostname: "127.0.0.1", fetch: () => new Response("") });
   try {
