@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { encodeRequest } from "../../src/core/queue/resident-words.ts";
 import { PrivateHome } from "../helpers/home.ts";
 
 const calls = "fsync,fdatasync,syncfs,link,linkat,rename,renameat,renameat2,write,writev,pwrite64";
@@ -59,6 +60,42 @@ test.skipIf(missing)(
       inOrder(events, /^write\(\d+<[^>]*\/intd\//, new RegExp(`^${synced}\\(\\d+<[^>]*/intd/\\d+>`), todo);
       inOrder(events, /^link\(.*\/mess\/\d+\/\d+"/, new RegExp(`^${synced}\\(\\d+<[^>]*/mess/\\d+>`), todo);
       inOrder(events, todo, new RegExp(`^${synced}\\(\\d+<[^>]*/todo>`));
+    } finally {
+      await home.remove();
+    }
+  },
+);
+
+test.skipIf(missing)(
+  "qmail-queue --resident: all that came together, then their todo, then its names, then the answers (needs strace)",
+  async () => {
+    const home = new PrivateHome();
+    try {
+      const bytes = (text: string) => Buffer.from(text);
+      const requests = [1, 2, 3].flatMap((number) =>
+        encodeRequest({
+          message: [bytes(`Subject: ${number}\n\n`)],
+          sender: bytes("a@b"),
+          recipients: [bytes("c@d")],
+        }),
+      );
+      const command = [home.program("qmail-queue"), "--resident"];
+      const events = trace(home, command, Buffer.concat(requests).toString());
+      const places = (shape: RegExp) => events.flatMap((event, index) => (shape.test(event) ? [index] : []));
+      const [before, after, ...more] = places(/^syncfs\(\d+<[^>]*\/queue>/);
+      if (before === undefined || after === undefined) throw new Error(events.join("\n"));
+      expect(more).toEqual([]);
+      for (const written of places(/^write\(\d+<[^>]*\/(?:pid|mess|intd)\//))
+        expect(written).toBeLessThan(before);
+      const linked = places(/^link\(.*\/intd\/\d+".*\/todo\/\d+"/);
+      expect(linked.length).toBe(3);
+      for (const link of linked) {
+        expect(link).toBeGreaterThan(before);
+        expect(link).toBeLessThan(after);
+      }
+      const answered = places(/^write\(1<.*"\d+:Kok /);
+      expect(answered.length).toBe(3);
+      for (const answer of answered) expect(answer).toBeGreaterThan(after);
     } finally {
       await home.remove();
     }

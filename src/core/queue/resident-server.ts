@@ -38,7 +38,8 @@ export async function serveRequests(uid: number): Promise<number> {
     for await (const piece of arrivals(requests)) {
       for (const content of reader.feed(piece)) {
         resident.begin(decodeRequest(content));
-        await resident.room();
+        // What came together is not taken apart by waiting.
+        if (resident.isFull) await resident.room();
       }
     }
   } catch (failure) {
@@ -79,9 +80,14 @@ class Resident {
     })();
   }
 
+  /** Whether there may be no more at the moment. */
+  get isFull(): boolean {
+    return this.#underWay >= most;
+  }
+
   /** Waits until there may be one more. */
   async room(): Promise<void> {
-    while (this.#underWay >= most) {
+    while (this.isFull) {
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#freed = resolve;
       await promise;
