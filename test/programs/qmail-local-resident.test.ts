@@ -1,14 +1,6 @@
 /** Warm qmail-locals: deliveries of the built qmail-lspawn and qmail-local, one after another and side by side. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  symlinkSync,
-} from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, readlinkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { makeFifo } from "../../src/core/sys/libc.ts";
 import { bin } from "../helpers/built.ts";
