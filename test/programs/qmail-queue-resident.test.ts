@@ -1,6 +1,6 @@
 /** The built `qmail-queue --resident`: by itself, and behind a server that stays. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { readFileSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { encodeRequest, encodeWords, greeting } from "../../src/core/queue/resident-words.ts";
@@ -124,11 +124,11 @@ class Server {
       return;
     }
   }
-  async send(text: string): Promise<string> {
+  async send(text: string, recipients: readonly string[] = ["c@d"]): Promise<string> {
     const lines = [
       "HELO h",
       "MAIL FROM:<a@b>",
-      "RCPT TO:<c@d>",
+      ...recipients.map((recipient) => `RCPT TO:<${recipient}>`),
       "DATA",
       `Subject: s\r\n\r\n${text}\r\n.`,
       "QUIT",
@@ -205,6 +205,38 @@ test("a queue program that is not ours gets every message by itself", async () =
   expect(server.children()).toEqual([]);
   await server.stop();
 });
+
+test("one that is not ours and silent is waited for once (set-user-id, as every qmail's is)", async () => {
+  const starts = home.in("starts");
+  const program = `#!/bin/sh\necho $# >>'${starts}'\ncat >/dev/null; [ $# = 0 ] || exit 54; cat <&1 >/dev/null\n`;
+  chmodSync(home.write("bin/qmail-queue", program), 0o4755);
+  const server = new Server();
+  await server.start();
+  for (let count = 0; count < 3; count++) {
+    expect(await server.send("m")).toMatch(/^250 ok \d+ qp \d+$/);
+    // Longer than after the end of one of ours.
+    await Bun.sleep(1100);
+  }
+  expect(readFileSync(starts, "latin1")).toBe("1\n0\n0\n0\n");
+  await server.stop();
+}, 20_000);
+
+test("recipients that are more than a request holds go to a qmail-queue of their own", async () => {
+  home.write("bin/nothing", "");
+  symlinkSync(join(bin, "qmail-queue"), home.in("bin/qmail-queue"));
+  const server = new Server();
+  await server.start();
+  expect(await server.send("first")).toStartWith("250 ");
+  const writers = server.children();
+  const recipients = Array.from({ length: 5000 }, (_, index) => `${"x".repeat(880)}${index}@d`);
+  const reply = await server.send("many", recipients);
+  expect(reply).toMatch(/^250 ok \d+ qp \d+$/);
+  expect(reply).not.toEndWith(` ${writers[0]}`);
+  expect(await server.send("last")).toMatch(new RegExp(` qp ${writers[0]}$`));
+  expect(server.children()).toEqual(writers);
+  expect(queued("todo").length).toBe(3);
+  await server.stop();
+}, 20_000);
 
 test("QMAILQUEUE has its way, and its words", async () => {
   symlinkSync(join(bin, "qmail-queue"), home.write("bin/nothing", "").replace(/nothing$/, "qmail-queue"));

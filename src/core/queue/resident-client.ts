@@ -8,7 +8,14 @@ import { isSystemError } from "../exit.ts";
 import { isThisExecutable } from "../sys/exec.ts";
 import { inHome, qmailHome } from "../sys/home.ts";
 import { type Partner, startPartner } from "../sys/partner.ts";
-import { answerLimit, encodeRequest, greeting, type Request, verdictIn } from "./resident-words.ts";
+import {
+  answerLimit,
+  encodeRequest,
+  greeting,
+  isWithinLimit,
+  type Request,
+  verdictIn,
+} from "./resident-words.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** How long it may take to say who it is, in milliseconds. */
@@ -44,6 +51,8 @@ export class ResidentQueue {
 
   /** Has a message taken in; undefined: not this way. */
   async submit(request: Request): Promise<Verdict | undefined> {
+    // One that is too long would be the end of it, and of what all others have there.
+    if (!isWithinLimit(request)) return undefined;
     const partner = await this.#connected();
     return await partner?.ask(request);
   }
@@ -53,6 +62,9 @@ export class ResidentQueue {
     if (this.#partner !== undefined) {
       const partner = await this.#partner;
       if (partner?.alive === true) return partner;
+      // Each further one would keep its message waiting for an introduction that does not come.
+      if (partner?.isStranger === true) this.#partner = "never";
+      if (this.#partner === "never") return undefined;
     }
     if (performance.now() < this.#retryAt) return undefined;
     if (this.#partner === undefined && !mayBeOurs()) {
@@ -62,7 +74,8 @@ export class ResidentQueue {
     this.#retryAt = performance.now() + recovery;
     const partner = connect();
     this.#partner = partner;
-    return await partner;
+    const connected = await partner;
+    return connected?.alive === true ? connected : undefined;
   }
 }
 
@@ -85,7 +98,7 @@ function mayBeOurs(): boolean {
   }
 }
 
-/** Starts one; undefined if it cannot be started, or does not say that it is ours. */
+/** Starts one, which is not alive if it did not say that it is ours; undefined if it cannot be started. */
 async function connect(): Promise<Connected | undefined> {
   let partner: Partner;
   try {
@@ -95,41 +108,51 @@ async function connect(): Promise<Connected | undefined> {
     throw failure;
   }
   const connected = new Connected(partner);
-  const timer = setTimeout(() => connected.end(), introduction);
-  const known = await connected.introduced;
+  const timer = setTimeout(() => connected.refuse(), introduction);
+  await connected.introduced;
   clearTimeout(timer);
-  return known ? connected : undefined;
+  return connected;
 }
 
 /** A running one. */
 class Connected {
   readonly #partner: Partner;
   readonly #waiting: Answered[] = [];
-  readonly #introduction = Promise.withResolvers<boolean>();
+  readonly #introduction = Promise.withResolvers<void>();
   #introduced = false;
   alive = true;
+  /** Whether it is something else than our queue program: it was silent, or said something else. */
+  isStranger = false;
 
   constructor(partner: Partner) {
     this.#partner = partner;
     void this.#listen();
   }
 
-  /** Whether it is what it should be. */
-  get introduced(): Promise<boolean> {
+  /** Resolves when it is known whether it is what it should be. */
+  get introduced(): Promise<void> {
     return this.#introduction.promise;
   }
 
-  ask(request: Request): Promise<Verdict> {
+  /** Undefined: it has ended, and was not asked. */
+  async ask(request: Request): Promise<Verdict | undefined> {
+    if (!this.alive) return undefined;
     const { promise, resolve } = Promise.withResolvers<Verdict>();
     this.#waiting.push(resolve);
     this.#partner.write(encodeRequest(request));
-    return promise;
+    return await promise;
+  }
+
+  /** It did not introduce itself: nothing is ever asked. */
+  refuse(): void {
+    this.isStranger = true;
+    this.end();
   }
 
   /** Nothing more is asked. */
   end(): void {
     this.alive = false;
-    this.#introduction.resolve(false);
+    this.#introduction.resolve();
     this.#partner.end();
     const { pid } = this.#partner;
     for (const answer of this.#waiting.splice(0)) answer({ accepted: false, report: crashed, pid });
@@ -151,7 +174,8 @@ class Connected {
   #heard(answer: Buffer): boolean {
     if (!this.#introduced) {
       this.#introduced = answer.toString("latin1") === greeting;
-      this.#introduction.resolve(this.#introduced);
+      this.isStranger = !this.#introduced;
+      this.#introduction.resolve();
       return this.#introduced;
     }
     const verdict = verdictIn(answer, this.#partner.pid);

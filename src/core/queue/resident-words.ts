@@ -22,14 +22,20 @@ export interface Request {
 }
 
 /** The pieces of a request. */
-export function encodeRequest({ message, sender, recipients }: Request): Buffer[] {
-  const content = [message, [sender], ...recipients.map((recipient) => [recipient])].flatMap(wrap);
-  return wrap(content);
+export function encodeRequest(request: Request): Buffer[] {
+  return wrap(contentOf(request));
 }
 
+/** Whether the queue program takes requests of that length. */
+export const isWithinLimit = (request: Request): boolean => lengthOf(contentOf(request)) <= requestLimit;
+
+const contentOf = ({ message, sender, recipients }: Request): Buffer[] =>
+  [message, [sender], ...recipients.map((recipient) => [recipient])].flatMap(wrap);
+
+const lengthOf = (pieces: readonly Buffer[]): number => pieces.reduce((sum, piece) => sum + piece.length, 0);
+
 function wrap(pieces: readonly Buffer[]): Buffer[] {
-  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
-  return [netstringHead(length), ...pieces, netstringEnd];
+  return [netstringHead(lengthOf(pieces)), ...pieces, netstringEnd];
 }
 
 /** Throws BadNetstring. */
