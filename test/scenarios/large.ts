@@ -48,7 +48,8 @@ export async function largeMessage(megabytes: number): Promise<Passage> {
   }
 }
 
-function note(pid: number, peaks: Record<string, number>): void {
+/** Keeps the highest peak of the programs of that name. */
+export function note(pid: number, peaks: Record<string, number>): void {
   const status = readProcess(pid, "status") ?? "";
   const name = readProcess(pid, "cmdline")?.split("\0")[0]?.split("/").pop() ?? "";
   const peak = Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? 0);
