@@ -1,7 +1,7 @@
 /** Postfix's load generators as the clients of the servers: nothing is lost, nothing comes twice. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync } from "node:fs";
-import { type Home, makeHome, type Running, startHome } from "../scenarios/home.ts";
+import { type Home, makeHome, type Running, startHome, until } from "../scenarios/home.ts";
 import {
   arrived,
   asSent,
@@ -48,6 +48,11 @@ describe.skipIf(needs.skip)(needs.name, () => {
         const envelope = ["-f", "bob@test.example", "-t", "ann@mail.example"];
         await succeed(postfixCommand(source, ...numbers, ...envelope, `127.0.0.1:${server.port}`));
         const got = await arrived(home, "ann", messages, 120);
+        // The queue may be empty a moment before the last lines have been read.
+        await until(
+          "the end of each in the log",
+          () => count(system.log.slice(before), "end msg ") >= messages,
+        );
         const log = system.log.slice(before);
         const logged = [count(log, "new msg "), count(log, ": success: "), count(log, "end msg ")];
         expect([got.length, ...logged]).toEqual([messages, messages, messages, messages]);
