@@ -1,12 +1,17 @@
-/** qmail-rspawn(8): runs qmail-remote for each remote delivery that qmail-send asks for. */
+/**
+ * qmail-rspawn(8): makes the remote deliveries that qmail-send asks for, by itself or, where qmail-remote is another
+ * program than ours, by running that one.
+ */
 import { closeSync, constants, openSync } from "node:fs";
 import { runCollecting } from "../core/delivery/child.ts";
 import { WholeOutput } from "../core/delivery/output.ts";
 import { remoteReport } from "../core/delivery/report.ts";
 import { type Delivery, DeliveryTrouble, enterMessages, serve } from "../core/delivery/slots.ts";
 import { isSystemError } from "../core/exit.ts";
+import type { ResidentRemote } from "../core/net/resident-remote.ts";
 import { environment } from "../core/sys/arguments.ts";
 import { mayPass } from "../core/sys/errors.ts";
+import { isThisExecutableInPath } from "../core/sys/exec.ts";
 import { writeAll } from "../core/sys/fd.ts";
 import { inHome } from "../core/sys/home.ts";
 import { become, queueIdentity } from "../core/users/identity.ts";
@@ -22,8 +27,23 @@ export async function main(): Promise<number> {
   if (identity.kind === "owner") become(identity.ids);
   forgetTimeouts();
   const remote = environment("QMAILREMOTE");
-  await serve((delivery) => deliverRemotely(delivery, remote));
+  let resident: Promise<ResidentRemote> | undefined;
+  await serve(async (delivery) => {
+    if (remote !== undefined || !isThisExecutableInPath("qmail-remote")) return runRemote(delivery, remote);
+    resident ??= makeResident().catch((failure) => {
+      resident = undefined;
+      throw failure;
+    });
+    return remoteReport({ code: 0 }, await (await resident).deliver(delivery));
+  });
+  (await resident)?.end();
   return 0;
+}
+
+/** Loaded when the first delivery needs it. */
+async function makeResident(): Promise<ResidentRemote> {
+  const { ResidentRemote } = await import("../core/net/resident-remote.ts");
+  return new ResidentRemote();
 }
 
 /** A fresh start for every host. No failure matters: the table only saves time. */
@@ -41,7 +61,7 @@ function forgetTimeouts(): void {
 }
 
 /** Runs qmail-remote, from PATH, or what QMAILREMOTE names in its place. */
-async function deliverRemotely(delivery: Delivery, remote: Buffer | undefined): Promise<Buffer> {
+async function runRemote(delivery: Delivery, remote: Buffer | undefined): Promise<Buffer> {
   const { message, sender, recipient, host } = delivery;
   const command = [remote ?? "qmail-remote", host, sender, recipient];
   const output = new WholeOutput(outputLimit);

@@ -18,11 +18,11 @@ interface CommandLine {
   args: Buffer[];
 }
 
-export function main(words: Buffer[]): number {
+export async function main(words: Buffer[]): Promise<number> {
   const { askHost, patience, program, args } = commandLine(words);
   try {
     const known = process.env.PROTO === "TCP";
-    const changes = known ? {} : describe(askHost ? patience : undefined);
+    const changes = known ? {} : await describe(askHost ? patience : undefined);
     return execLikeShell(program.toString(), args, changes);
   } catch (failure) {
     if (isSystemError(failure)) throw temporary("");
@@ -44,7 +44,7 @@ function commandLine(words: Buffer[]): CommandLine {
 }
 
 /** The variables of tcp-environ(5). `patience` undefined: the client's host is not asked. */
-function describe(patience: number | undefined): Changes {
+async function describe(patience: number | undefined): Promise<Changes> {
   const local = localEndpoint(0);
   const remote = remoteEndpoint(0);
   const names = new Resolver();
@@ -52,17 +52,17 @@ function describe(patience: number | undefined): Changes {
     PROTO: "TCP",
     TCPLOCALPORT: String(local.port),
     TCPLOCALIP: formatIp(local.address),
-    TCPLOCALHOST: hostOf(names, local),
+    TCPLOCALHOST: await hostOf(names, local),
     TCPREMOTEPORT: String(remote.port),
     TCPREMOTEIP: formatIp(remote.address),
-    TCPREMOTEHOST: hostOf(names, remote),
+    TCPREMOTEHOST: await hostOf(names, remote),
     TCPREMOTEINFO: patience === undefined ? undefined : upToNul(remoteUser(local, remote, patience)),
   };
 }
 
 /** The name that belongs to an address; undefined without one. */
-function hostOf(names: Resolver, { address }: Endpoint): Buffer | string | undefined {
-  const finding = names.lookUp(reverseName(address), "PTR");
+async function hostOf(names: Resolver, { address }: Endpoint): Promise<Buffer | string | undefined> {
+  const finding = await names.lookUp(reverseName(address), "PTR");
   if (finding.kind === "unknown") return "softdnserror";
   const [first] = finding.kind === "records" ? finding.records : [];
   return first && upToNul(lowerCase(Buffer.from(first.name, "latin1")));

@@ -3,7 +3,7 @@
 import { BadDnsMessage, decodeAnswer, encodeQuestion } from "../../src/core/wire/dns.ts";
 import { IdentAnswer } from "../../src/core/wire/ident.ts";
 import { QmtpClient } from "../../src/core/wire/qmtp-client.ts";
-import { SmtpClient } from "../../src/core/wire/smtp-client.ts";
+import { type Session, SmtpClient } from "../../src/core/wire/smtp-client.ts";
 import { pieces } from "../core/wire/intake.ts";
 import type { Engine } from "./engine.ts";
 
@@ -71,6 +71,71 @@ const smtpClient: Engine = {
       output,
       effects: over ? [report] : [],
       kind: `${output.replace(/[^A-Z.]+/g, " ")} ${report.replace(/[^\0]{2,}/g, (text) => text[0] ?? "")}`,
+    };
+  },
+};
+
+/** Sessions that carry one message after the other; what comes too early or too late depends on the cuts. */
+const smtpSession: Engine = {
+  name: "smtp-session",
+  corpus: [
+    `220 x ESMTP\r\n250-x\r\n250 PIPELINING\r\n${"250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 kept\r\n".repeat(3)}`,
+    "220 x\r\n250 x\r\n250 ok\r\n550 no\r\n550 no\r\n250 ok\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n421 bye\r\n",
+    "220 x ESMTP\r\n250-x\r\n250 PIPELINING\r\n550 no\r\n503 no\r\n503 no\r\n250 reset\r\n452 enough\r\n",
+  ],
+  tokens: [
+    "250 ok\r\n",
+    "250-",
+    "421 x\r\n",
+    "451 x\r\n",
+    "550 x\r\n",
+    "354 go\r\n",
+    "220 ESMTP\r\n",
+    "250-PIPELINING\r\n",
+  ],
+  stream: false,
+  run: (input) => {
+    const transaction = {
+      helo: Buffer.from("me"),
+      sender: Buffer.from("a@b"),
+      recipients: recipients.map((text) => Buffer.from(text)),
+    };
+    let output = "";
+    const effects: string[] = [];
+    let session: Session | undefined;
+    let replies: string[] = input.match(/[^\n]*\n/g) ?? [];
+    for (let first = true; first || session !== undefined; first = false) {
+      const client: SmtpClient = new SmtpClient("partner", transaction, { keep: true, session });
+      const begin = latin1(client.begin());
+      if (
+        session !== undefined &&
+        begin !== (session.clean ? "MAIL FROM:<a@b>\r\n" : "RSET\r\n") &&
+        session.extensions.size === 0
+      )
+        throw new Error(`begins with ${JSON.stringify(begin)}`);
+      output += begin;
+      let dotted = false;
+      for (; client.state !== "over" && replies.length > 0; replies = replies.slice(1)) {
+        output += latin1(client.feed(Buffer.from(replies[0] ?? "", "latin1")));
+        if (client.state !== "message") continue;
+        output += latin1(client.body(Buffer.from(".x\n"))) + latin1(client.bodyEnd());
+        dotted = true;
+        output += latin1(client.feed(Buffer.alloc(0)));
+      }
+      if (client.state !== "over") client.dropped();
+      if (client.stale && (session === undefined || dotted)) throw new Error("a message delivered twice");
+      if (client.stale && client.session !== undefined)
+        throw new Error("the end of a session, which goes on");
+      const report = latin1(client.report());
+      if (!client.stale && !isReport(report, recipients.length))
+        throw new Error(`no report: ${JSON.stringify(report)}`);
+      effects.push(client.stale ? "stale" : report);
+      session = replies.length === 0 ? undefined : client.session;
+    }
+    return {
+      output,
+      effects,
+      kind: `${output.replace(/[^A-Z.]+/g, " ")} ${effects.map((report) => report.replace(/[^\0]{2,}/g, (text) => text[0] ?? ""))}`,
     };
   },
 };
@@ -153,4 +218,4 @@ const dns: Engine = {
   },
 };
 
-export const clients: readonly Engine[] = [smtpClient, qmtpClient, ident, dns];
+export const clients: readonly Engine[] = [smtpClient, smtpSession, qmtpClient, ident, dns];

@@ -8,15 +8,18 @@ export interface Manners {
   address?: string;
   greeting?: string;
   /** The answer to a command line, where it is not `250 ok`. */
-  answer?: (line: string) => string | undefined;
-  /** What to do when the message is there, in the place of `250 kept`. */
-  received?: (socket: Socket) => void;
+  answer?: (line: string, socket: Socket) => string | undefined;
+  /** What to do when the message is there, in the place of `250 kept`. `connection`: its number, from 1 on. */
+  received?: (socket: Socket, connection: number) => void;
   /** Reads nothing after DATA. */
   stopsReading?: boolean;
 }
 
 export class SmtpHost {
   readonly lines: string[] = [];
+  /** How many connections there were, and how many there are. */
+  connections = 0;
+  open = 0;
   /** Bytes of messages received, with their final dots. */
   size = 0;
   readonly #server: Server;
@@ -44,6 +47,9 @@ export class SmtpHost {
   #serve(socket: Socket): void {
     let pending = "";
     let receiving = false;
+    const connection = ++this.connections;
+    this.open++;
+    socket.on("close", () => this.open--);
     socket.on("error", () => socket.destroy());
     socket.write(this.#manners.greeting ?? "220 hi\r\n");
     socket.on("data", (data: Buffer) => {
@@ -52,7 +58,7 @@ export class SmtpHost {
         if (!/(^|\n)\.\r\n$/.test(data.subarray(-4).toString("latin1"))) return;
         receiving = false;
         if (this.#manners.received === undefined) socket.write("250 kept\r\n");
-        else this.#manners.received(socket);
+        else this.#manners.received(socket, connection);
         return;
       }
       pending += data.toString("latin1");
@@ -62,7 +68,7 @@ export class SmtpHost {
         this.lines.push(line);
         receiving = line === "DATA";
         if (receiving && this.#manners.stopsReading === true) socket.pause();
-        socket.write(this.#manners.answer?.(line) ?? (receiving ? "354 go\r\n" : "250 ok\r\n"));
+        socket.write(this.#manners.answer?.(line, socket) ?? (receiving ? "354 go\r\n" : "250 ok\r\n"));
       }
     });
   }

@@ -10,7 +10,7 @@ import {
 } from "../../src/core/delivery/slot-number.ts";
 import { layOutQueue } from "./layout.ts";
 
-const programs = resolve(process.env.QMAIL_TS_BIN ?? join(import.meta.dir, "../../dist/bin"));
+export const programs = resolve(process.env.QMAIL_TS_BIN ?? join(import.meta.dir, "../../dist/bin"));
 
 /** A private home with a queue of its own. Belongs to whoever runs the tests. */
 export class PrivateHome {

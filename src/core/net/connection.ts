@@ -1,6 +1,6 @@
 /** A connection with a patience: whatever goes wrong with it is one and the same to a delivery. */
 import { isSystemError } from "../exit.ts";
-import type { Socket } from "../sys/socket.ts";
+import type { Line } from "../sys/line.ts";
 
 /** The connection ended, failed, or nothing moved for too long. */
 export class Dropped extends Error {}
@@ -8,32 +8,32 @@ export class Dropped extends Error {}
 const chunk = 4096;
 
 export class Connection {
-  readonly #socket: Socket;
+  readonly #socket: Line;
   readonly #patience: number;
   readonly #input = Buffer.allocUnsafe(chunk);
 
   /** `patience`: seconds that may pass each time without progress. */
-  constructor(socket: Socket, patience: number) {
+  constructor(socket: Line, patience: number) {
     this.#socket = socket;
     this.#patience = patience;
   }
 
   /** What arrived, at least one byte; valid until the next call. Throws Dropped. */
-  receive(): Uint8Array {
-    const length = orDropped(() => this.#socket.receive(this.#input, this.#patience));
+  async receive(): Promise<Uint8Array> {
+    const length = await orDropped(() => this.#socket.receive(this.#input, this.#patience));
     if (length === 0) throw new Dropped("end of connection");
     return this.#input.subarray(0, length);
   }
 
   /** Throws Dropped. */
-  send(bytes: Uint8Array): void {
-    if (bytes.length > 0) orDropped(() => this.#socket.send(bytes, this.#patience));
+  async send(bytes: Uint8Array): Promise<void> {
+    if (bytes.length > 0) await orDropped(() => this.#socket.send(bytes, this.#patience));
   }
 }
 
-function orDropped<T>(operation: () => T): T {
+async function orDropped<T>(operation: () => T | Promise<T>): Promise<T> {
   try {
-    return operation();
+    return await operation();
   } catch (failure) {
     throw isSystemError(failure) ? new Dropped(failure.message) : failure;
   }

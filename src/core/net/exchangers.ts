@@ -21,7 +21,7 @@ export type Exchangers =
 
 /** What this module needs of a Resolver. */
 export interface NameService {
-  lookUp: (name: string, type: RecordType) => Finding;
+  lookUp: (name: string, type: RecordType) => Finding | Promise<Finding>;
 }
 
 /** The address that a host's name itself is: `1.2.3.4`, `[1.2.3.4]`, `[IPv6:2001:db8::1]`. */
@@ -44,13 +44,14 @@ export function dnsName(host: string): string {
 }
 
 /** The mail exchangers of a host, best first, those of equal preference in random order; its own addresses without any. */
-export function mailExchangers(names: NameService, host: string): Exchangers {
+export async function mailExchangers(names: NameService, host: string): Promise<Exchangers> {
   const literal = literalAddress(host);
   if (literal !== undefined) return found([{ address: literal, preference: 0 }]);
-  const finding = names.lookUp(dnsName(host), "MX");
+  const finding = await names.lookUp(dnsName(host), "MX");
   if (finding.kind === "unknown") return finding;
   if (finding.kind === "absent" || finding.records.length === 0) return hostAddresses(names, host);
-  const results = inOrder(finding.records).map((record) => exchangerAddresses(names, record));
+  const results: Exchangers[] = [];
+  for (const record of inOrder(finding.records)) results.push(await exchangerAddresses(names, record));
   return found(
     results.flatMap((result) => (result.kind === "found" ? result.exchangers : [])),
     results.some((result) => result.kind === "unknown"),
@@ -58,7 +59,7 @@ export function mailExchangers(names: NameService, host: string): Exchangers {
 }
 
 /** A name that is just the root takes no mail (RFC 7505). */
-function exchangerAddresses(names: NameService, record: DnsRecord): Exchangers {
+async function exchangerAddresses(names: NameService, record: DnsRecord): Promise<Exchangers> {
   return record.name === "" ? { kind: "absent" } : hostAddresses(names, record.name, record.preference);
 }
 
@@ -70,13 +71,13 @@ function inOrder(records: readonly DnsRecord[]): DnsRecord[] {
 }
 
 /** The addresses of a host in the order of DNS, IPv4 first. An address in the place of a name has preference 0. */
-export function hostAddresses(names: NameService, host: string, preference = 0): Exchangers {
+export async function hostAddresses(names: NameService, host: string, preference = 0): Promise<Exchangers> {
   const literal = literalAddress(host);
   if (literal !== undefined) return found([{ address: literal, preference: 0 }]);
   const name = dnsName(host);
-  const four = names.lookUp(name, "A");
+  const four = await names.lookUp(name, "A");
   if (four.kind === "unknown" || (four.kind === "absent" && !four.exists)) return withoutExists(four);
-  const six = speaksIpv6() ? names.lookUp(name, "AAAA") : ({ kind: "absent", exists: true } as const);
+  const six = speaksIpv6() ? await names.lookUp(name, "AAAA") : ({ kind: "absent", exists: true } as const);
   const exchangers = [...addressesOf(four, 4), ...addressesOf(six, 16)];
   if (exchangers.length > 0) return found(exchangers.map((address) => ({ address, preference })));
   if (six.kind === "unknown") return six;

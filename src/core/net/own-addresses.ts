@@ -2,11 +2,16 @@
 import { networkInterfaces } from "node:os";
 import { type IpAddress, parseIp, sameIp } from "../bytes/ip.ts";
 
-let known: IpAddress[] | undefined;
+/** Interfaces come and go while a program stays, if not for each delivery, in milliseconds. */
+const fresh = 1000;
+
+let known: { addresses: IpAddress[]; since: number } | undefined;
 
 function own(): IpAddress[] {
-  known ??= [new Uint8Array(4), new Uint8Array(16), ...interfaceAddresses()];
-  return known;
+  const now = Date.now();
+  if (known === undefined || Math.abs(now - known.since) > fresh)
+    known = { addresses: [new Uint8Array(4), new Uint8Array(16), ...interfaceAddresses()], since: now };
+  return known.addresses;
 }
 
 function interfaceAddresses(): IpAddress[] {

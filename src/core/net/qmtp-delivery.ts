@@ -1,21 +1,27 @@
 /** A message over a QMTP connection. */
 import { isSystemError } from "../exit.ts";
-import { Reader } from "../sys/fd.ts";
 import { type QmtpClient, type QmtpTransaction, qmtpFrame } from "../wire/qmtp-client.ts";
 import { type Connection, Dropped } from "./connection.ts";
+import type { Read } from "./message.ts";
 import { Spool } from "./spool.ts";
 
-/** Sends the message and takes the answers. `message`: a descriptor at its beginning. */
-export function converseQmtp(
+const chunk = 65536;
+
+/**
+ * Sends the message and takes the answers. `message`: reads it from its beginning; `turn`: lets others have a turn while
+ * it is read.
+ */
+export async function converseQmtp(
   connection: Connection,
   client: QmtpClient,
   transaction: QmtpTransaction,
-  message: number,
-): void {
+  message: Read,
+  turn: () => void | Promise<void>,
+): Promise<void> {
   const spool = new Spool();
   try {
-    if (!fill(spool, message)) client.unreadable();
-    else exchange(connection, client, transaction, spool);
+    if (!(await fill(spool, message, turn))) client.unreadable();
+    else await exchange(connection, client, transaction, spool);
   } catch (failure) {
     if (!(failure instanceof Dropped)) throw failure;
     client.dropped();
@@ -25,10 +31,13 @@ export function converseQmtp(
 }
 
 /** False: the message can not be read, or not be kept until its size is known. */
-function fill(spool: Spool, message: number): boolean {
+async function fill(spool: Spool, message: Read, turn: () => void | Promise<void>): Promise<boolean> {
   try {
-    const input = new Reader(message);
-    for (let piece = input.chunk(); piece.length > 0; piece = input.chunk()) spool.add(piece);
+    const buffer = Buffer.allocUnsafe(chunk);
+    for (let length = message(buffer); length > 0; length = message(buffer)) {
+      spool.add(buffer.subarray(0, length));
+      await turn();
+    }
     return true;
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
@@ -36,16 +45,16 @@ function fill(spool: Spool, message: number): boolean {
   }
 }
 
-function exchange(
+async function exchange(
   connection: Connection,
   client: QmtpClient,
   transaction: QmtpTransaction,
   spool: Spool,
-): void {
+): Promise<void> {
   const { before, after } = qmtpFrame(spool.size, transaction);
-  connection.send(before);
-  for (const piece of spool.pieces()) connection.send(piece);
+  await connection.send(before);
+  for (const piece of spool.pieces()) await connection.send(piece);
   client.sent();
-  connection.send(after);
-  while (!client.over) client.feed(connection.receive());
+  await connection.send(after);
+  while (!client.over) client.feed(await connection.receive());
 }

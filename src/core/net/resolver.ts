@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { type IpAddress, parseIp, parseLiteral } from "../bytes/ip.ts";
 import { isSystemError } from "../exit.ts";
 import { environment } from "../sys/arguments.ts";
+import type { Connect, Line } from "../sys/line.ts";
 import { Socket } from "../sys/socket.ts";
 import {
   BadDnsMessage,
@@ -40,7 +41,7 @@ const caches = 3;
 const largestDatagram = 4096;
 
 /** How long and how often to ask. */
-interface Settings {
+export interface Settings {
   caches: readonly Cache[];
   seconds: number;
   attempts: number;
@@ -48,27 +49,30 @@ interface Settings {
 
 export class Resolver {
   readonly #settings: Settings;
+  readonly #connect: Connect;
 
-  constructor(settings: Settings = systemSettings()) {
+  /** `connect`: how to reach the caches. */
+  constructor(settings: Settings = systemSettings(), connect: Connect = Socket.connect) {
     this.#settings = settings;
+    this.#connect = connect;
   }
 
-  lookUp(name: string, type: RecordType): Finding {
+  async lookUp(name: string, type: RecordType): Promise<Finding> {
     const question = { id: crypto.getRandomValues(new Uint16Array(1))[0] ?? 0, name, type };
     const encoded = encodeQuestion(question);
     if (encoded === undefined) return { kind: "absent", exists: false };
     for (let attempt = 0; attempt < this.#settings.attempts; attempt++) {
-      const finding = this.#askEach(question, encoded);
+      const finding = await this.#askEach(question, encoded);
       if (finding !== undefined) return finding;
     }
     return { kind: "unknown" };
   }
 
   /** Asks one cache after another. Undefined: none answered, and it is worth trying again. */
-  #askEach(question: Question, encoded: Buffer): Finding | undefined {
+  async #askEach(question: Question, encoded: Buffer): Promise<Finding | undefined> {
     let refused = 0;
     for (const cache of this.#settings.caches) {
-      const answer = ask(cache, question, encoded, this.#settings.seconds);
+      const answer = await ask(this.#connect, cache, question, encoded, this.#settings.seconds);
       const finding = answer && findingOf(answer, question);
       if (finding !== undefined) return finding;
       if (answer !== undefined) refused++;
@@ -93,23 +97,36 @@ function findingOf({ code, records }: DnsAnswer, { type }: Question): Finding | 
 }
 
 /** Undefined: no answer, or none that can be read. */
-function ask(cache: Cache, question: Question, encoded: Buffer, seconds: number): DnsAnswer | undefined {
+async function ask(
+  connect: Connect,
+  { address, port }: Cache,
+  question: Question,
+  encoded: Buffer,
+  seconds: number,
+): Promise<DnsAnswer | undefined> {
   try {
-    const answer = askByDatagram(cache, question, encoded, seconds);
-    return answer.truncated ? askByStream(cache, question, encoded, seconds) : answer;
+    const datagrams = await connect("datagram", address, port, seconds);
+    const answer = await askByDatagram(datagrams, question, encoded, seconds);
+    if (!answer.truncated) return answer;
+    return await askByStream(await connect("stream", address, port, seconds), question, encoded, seconds);
   } catch (failure) {
     if (isSystemError(failure) || failure instanceof BadDnsMessage) return undefined;
     throw failure;
   }
 }
 
-function askByDatagram(cache: Cache, question: Question, encoded: Buffer, seconds: number): DnsAnswer {
-  const socket = Socket.connect("datagram", cache.address, cache.port, seconds);
+/** Closes the socket. */
+async function askByDatagram(
+  socket: Line,
+  question: Question,
+  encoded: Buffer,
+  seconds: number,
+): Promise<DnsAnswer> {
   try {
-    socket.send(encoded, seconds);
+    await socket.send(encoded, seconds);
     const buffer = Buffer.allocUnsafe(largestDatagram);
     for (const deadline = Date.now() + seconds * 1000; ; ) {
-      const length = socket.receive(buffer, Math.max(0, deadline - Date.now()) / 1000);
+      const length = await socket.receive(buffer, Math.max(0, deadline - Date.now()) / 1000);
       const answer = decodeAnswer(buffer.subarray(0, length), question);
       if (answer !== undefined) return answer;
     }
@@ -118,12 +135,20 @@ function askByDatagram(cache: Cache, question: Question, encoded: Buffer, second
   }
 }
 
-/** RFC 1035 section 4.2.2: each message has its length in front. */
-function askByStream(cache: Cache, question: Question, encoded: Buffer, seconds: number): DnsAnswer {
-  const socket = Socket.connect("stream", cache.address, cache.port, seconds);
+/** RFC 1035 section 4.2.2: each message has its length in front. Closes the socket. */
+async function askByStream(
+  socket: Line,
+  question: Question,
+  encoded: Buffer,
+  seconds: number,
+): Promise<DnsAnswer> {
   try {
-    socket.send(Buffer.concat([Buffer.of(encoded.length >> 8, encoded.length & 255), encoded]), seconds);
-    const message = receiveExactly(socket, receiveExactly(socket, 2, seconds).readUInt16BE(0), seconds);
+    await socket.send(
+      Buffer.concat([Buffer.of(encoded.length >> 8, encoded.length & 255), encoded]),
+      seconds,
+    );
+    const size = (await receiveExactly(socket, 2, seconds)).readUInt16BE(0);
+    const message = await receiveExactly(socket, size, seconds);
     const answer = decodeAnswer(message, question);
     if (answer === undefined || answer.truncated) throw new BadDnsMessage("not an answer to the question");
     return answer;
@@ -132,10 +157,10 @@ function askByStream(cache: Cache, question: Question, encoded: Buffer, seconds:
   }
 }
 
-function receiveExactly(socket: Socket, size: number, seconds: number): Buffer {
+async function receiveExactly(socket: Line, size: number, seconds: number): Promise<Buffer> {
   const bytes = Buffer.alloc(size);
   for (let got = 0; got < size; ) {
-    const length = socket.receive(bytes.subarray(got), seconds);
+    const length = await socket.receive(bytes.subarray(got), seconds);
     if (length === 0) throw new BadDnsMessage("message ends too early");
     got += length;
   }
@@ -167,7 +192,8 @@ export function settingsFrom(text: string): Settings {
   };
 }
 
-function systemSettings(): Settings {
+/** What this machine says, or the environment. */
+export function systemSettings(): Settings {
   const settings = settingsFrom(readIfThere("/etc/resolv.conf"));
   const chosen = cachesFrom(environment("DNSCACHEIP")?.toString("latin1") ?? "");
   return chosen.length > 0 ? { ...settings, caches: chosen } : settings;

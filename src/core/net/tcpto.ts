@@ -78,33 +78,46 @@ export function clearTimeouts(): void {
   }
 }
 
-/** One process's view of one host. */
+/** Waits for the lock on a table. */
+type Lock = (table: number) => void | Promise<void>;
+
+/** What a program with many deliveries does its own way. */
+export interface TimeoutsOptions {
+  salt?: number;
+  lock?: Lock;
+}
+
+/** One delivery's view of one host. */
 export class HostTimeouts {
   readonly #address: IpAddress;
+  readonly #salt: number;
+  readonly #lock: Lock;
   #listed = false;
 
-  constructor(address: IpAddress) {
+  constructor(address: IpAddress, { salt = process.pid, lock = lockExclusive }: TimeoutsOptions = {}) {
     this.#address = address;
+    this.#salt = salt;
+    this.#lock = lock;
   }
 
   /**
    * Whether the host timed out too often, too recently: no use to try. How long that lasts, about one to one and a
-   * half hours, depends on our process number, so that not everybody tries again at the same moment.
+   * half hours, depends on our process number or another salt, so that not everybody tries again at the same moment.
    */
-  tooMany(): boolean {
-    const record = withTable((table) => this.#find(records(table)))?.record;
+  async tooMany(): Promise<boolean> {
+    const record = (await this.#withTable((table) => this.#find(records(table))))?.record;
     this.#listed = record !== undefined;
     if (record === undefined || record.readInt8(countAt) < enough) return false;
-    return now() - record.readUInt32LE(timeAt) < (60 + (process.pid & 31)) << 6;
+    return now() - record.readUInt32LE(timeAt) < (60 + (this.#salt & 31)) << 6;
   }
 
   /** The host was tried and did not time out, even if it refused: its time-outs are forgiven. */
-  answered(): void {
-    if (this.#listed) this.#update((record) => record.fill(0, countAt, countAt + 1));
+  async answered(): Promise<void> {
+    if (this.#listed) await this.#update((record) => record.fill(0, countAt, countAt + 1));
   }
 
-  timedOut(): void {
-    this.#update((record) => {
+  async timedOut(): Promise<void> {
+    await this.#update((record) => {
       const count = record.readInt8(countAt);
       if (count !== 0 && now() < distance + record.readUInt32LE(timeAt)) return undefined;
       record.writeInt8(count >= mostCounted ? mostCounted : count + 1, countAt);
@@ -114,15 +127,31 @@ export class HostTimeouts {
   }
 
   /** Changes the host's record; `add`: where there is none it takes the place of the least important one. */
-  #update(change: (record: Buffer) => Buffer | undefined, add = false): void {
+  async #update(change: (record: Buffer) => Buffer | undefined, add = false): Promise<void> {
     if (this.#address.length !== 4) return;
-    withTable((table) => {
+    await this.#withTable((table) => {
       const all = records(table);
       const found = this.#find(all) ?? (add ? this.#replace(all) : undefined);
       const changed = found && change(found.record);
       if (found !== undefined && changed !== undefined)
         writeSync(table, changed, 0, recordSize, found.index * recordSize);
     });
+  }
+
+  /** Runs with the table open and locked. No failure matters: without the table every host is simply tried. */
+  async #withTable<T>(action: (table: number) => T): Promise<T | undefined> {
+    try {
+      const table = openTable();
+      try {
+        await this.#lock(table);
+        return action(table);
+      } finally {
+        closeSync(table);
+      }
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      return undefined;
+    }
   }
 
   #find(all: readonly Buffer[]): { record: Buffer; index: number } | undefined {
@@ -144,22 +173,6 @@ export class HostTimeouts {
     record.set(this.#address);
     record[countAt] = 0;
     return { record, index };
-  }
-}
-
-/** Runs with the table open and locked. No failure matters: without the table every host is simply tried. */
-function withTable<T>(action: (table: number) => T): T | undefined {
-  try {
-    const table = openTable();
-    try {
-      lockExclusive(table);
-      return action(table);
-    } finally {
-      closeSync(table);
-    }
-  } catch (failure) {
-    if (!isSystemError(failure)) throw failure;
-    return undefined;
   }
 }
 

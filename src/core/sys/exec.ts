@@ -102,3 +102,14 @@ export function isThisExecutable(path: string): boolean {
   const changesIds = (there.mode & 0o6000) !== 0;
   return !changesIds && here?.ino === there.ino && here.dev === there.dev;
 }
+
+/** Whether the program that a name leads to by $PATH is this very executable; false where there is none. */
+export function isThisExecutableInPath(name: string): boolean {
+  const path = Bun.which(name, { PATH: process.env.PATH ?? standardPath });
+  try {
+    return path !== null && isThisExecutable(path);
+  } catch (failure) {
+    if (isSystemError(failure)) return false;
+    throw failure;
+  }
+}

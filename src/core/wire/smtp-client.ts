@@ -1,6 +1,7 @@
 /**
  * The client's side of an SMTP session that delivers one message (RFC 5321), without I/O: bytes received go in, bytes
  * to send come out, and in the end there is a report for qmail-rspawn in the form that qmail-remote(8) describes.
+ * If wanted, the session does not end there: the next client continues it with its own message.
  * As ever it says HELO. Only where the greeting speaks of ESMTP does it say EHLO, to use PIPELINING (RFC 2920) and
  * SMTPUTF8 (RFC 6531).
  */
@@ -21,20 +22,45 @@ export interface Transaction {
  */
 export type State = "talk" | "message" | "over";
 
-type Stage = "greeting" | "ehlo" | "helo" | "mail" | "rcpt" | "data" | "final";
+/** What the next client has to know of a session that goes on. */
+export interface Session {
+  extensions: ReadonlySet<string>;
+  /** The last transaction came to its regular end: no RSET is necessary. */
+  clean: boolean;
+}
+
+/** `keep`: no QUIT where the session can go on; `session`: continue this one. */
+export interface Continuation {
+  keep?: boolean;
+  session?: Session | undefined;
+}
+
+type Stage = "greeting" | "reset" | "ehlo" | "helo" | "mail" | "rcpt" | "data" | "final";
 
 /** So many commands travel together at most: their replies always fit in what TCP buffers. */
 const pipelined = 100;
+
+/** The reply of a server that closes the connection (RFC 5321 section 3.8). */
+const closing = 421;
 
 const nothing = Buffer.alloc(0);
 
 export class SmtpClient {
   state: State = "talk";
+  /** When the state is `over`: the session as it can go on; undefined if it can not, or is not wanted to. */
+  session: Session | undefined;
+  /**
+   * The session that this client was to continue was at its end, and the server does not have the message: whoever has
+   * it delivers it from its beginning, by another connection. There is no report then.
+   */
+  stale = false;
+  readonly #keep: boolean;
+  readonly #continued: Session | undefined;
   readonly #partner: string;
   readonly #transaction: Transaction;
   readonly #report: Buffer[] = [];
-  readonly #expected: Stage[] = ["greeting"];
-  readonly #extensions = new Set<string>();
+  readonly #expected: Stage[] = [];
+  readonly #extensions: Set<string>;
   readonly #encoder = new BodyEncoder();
   #reader = new ReplyReader();
   #outgoing: Buffer[] = [];
@@ -45,11 +71,28 @@ export class SmtpClient {
   #recipientsAccepted = false;
   /** The final dot is on its way and not yet answered: the partner may have the message although we never hear of it. */
   #critical = false;
+  /** The result is known, and with it whether the transaction came to its regular end; the session may go on. */
+  #result: { clean: boolean } | undefined;
+  /** The server takes part in the session as agreed, and did not say that it closes the connection. */
+  #lasting = true;
+  /** A reply has begun and not ended. */
+  #within = false;
 
   /** `partner`: the server's address, as it appears in reports. */
-  constructor(partner: string, transaction: Transaction) {
+  constructor(partner: string, transaction: Transaction, { keep = false, session }: Continuation = {}) {
     this.#partner = partner;
     this.#transaction = transaction;
+    this.#keep = keep;
+    this.#continued = session;
+    this.#extensions = new Set(session?.extensions);
+    if (session === undefined) this.#expected.push("greeting");
+  }
+
+  /** What to send before anything comes: nothing, unless this client continues a session. */
+  begin(): Buffer {
+    if (this.#continued?.clean === true) this.#advance();
+    else if (this.#continued !== undefined) this.#command("reset", bytes("RSET\r\n"));
+    return this.#take();
   }
 
   /** Takes what the server sent; returns what to send. */
@@ -59,9 +102,11 @@ export class SmtpClient {
     while (this.state === "talk" && offset < input.length) {
       const { used, reply } = this.#reader.push(input, offset);
       offset += used;
+      this.#within = used > 0 && reply === undefined;
       if (reply !== undefined) this.#answered(reply);
     }
     this.#early = Buffer.from(input.subarray(offset));
+    if (this.#result !== undefined && this.state === "talk") this.#settle(this.#result.clean);
     return this.#take();
   }
 
@@ -90,6 +135,10 @@ export class SmtpClient {
 
   /** The connection ended, failed, or was silent for too long. */
   dropped(): void {
+    if (this.#continued !== undefined && !this.#critical) {
+      this.#abandon();
+      return;
+    }
     const duplicate = this.#critical ? "Possible duplicate! " : "";
     this.#finish(`ZConnected to ${this.#partner} but connection died. ${duplicate}(#4.4.2)\n`);
   }
@@ -102,13 +151,18 @@ export class SmtpClient {
   #answered(reply: Reply): void {
     const stage = this.#expected.shift();
     this.#reader = new ReplyReader();
-    if (stage === undefined) return;
-    this.#handlers[stage](reply);
-    if (this.state === "talk" && this.#expected.length === 0) this.#advance();
+    // A reply too many, or the one before the end: the next one would be taken for the answer to something else.
+    if (stage === undefined || reply.code === closing) this.#lasting = false;
+    // Behind the result come only the replies to what travelled together with what was refused.
+    if (stage === undefined || this.#result !== undefined) return;
+    if (!this.#lasting && this.#continued !== undefined && !this.#critical) this.#abandon();
+    else this.#handlers[stage](reply);
+    if (this.state === "talk" && this.#result === undefined && this.#expected.length === 0) this.#advance();
   }
 
   readonly #handlers: Readonly<Record<Stage, (reply: Reply) => void>> = {
     greeting: (reply) => {
+      this.#lasting &&= reply.code === 220;
       if (reply.code !== 220) this.#quit("ZConnected to ", " but greeting failed", reply);
       else if (/\bESMTP\b/i.test(reply.text.toString("latin1"))) this.#hello("ehlo");
       else this.#hello("helo");
@@ -121,16 +175,23 @@ export class SmtpClient {
     helo: (reply) => {
       if (reply.code !== 250) this.#nameRejected(reply);
     },
-    mail: (reply) => this.#unless(reply, "Connected to ", " but sender was rejected"),
+    reset: (reply) => {
+      if (reply.code !== 250) this.#abandon();
+    },
+    mail: (reply) => {
+      // Perhaps it has had enough of this session, and only that.
+      if (this.#continued !== undefined && isTemporary(reply.code)) this.#abandon();
+      else this.#unless(reply, "Connected to ", " but sender was rejected");
+    },
     rcpt: (reply) => this.#recipient(reply),
     data: (reply) => {
       this.#unless(reply, "", " failed on DATA command");
-      if (this.state === "talk") this.state = "message";
+      if (this.state === "talk" && this.#result === undefined) this.state = "message";
     },
     final: (reply) => {
       this.#critical = false;
       this.#unless(reply, "", " failed after I sent the message");
-      if (this.state === "talk") this.#quit("K", " accepted message", reply);
+      if (this.state === "talk" && this.#result === undefined) this.#quit("K", " accepted message", reply);
     },
   };
 
@@ -139,12 +200,15 @@ export class SmtpClient {
   }
 
   #nameRejected(reply: Reply): void {
+    this.#lasting = false;
     this.#quit("ZConnected to ", " but my name was rejected", reply);
   }
 
   #offered(reply: Reply): void {
-    for (const line of reply.text.toString("latin1").split("\n").slice(1))
-      this.#extensions.add(line.slice(4).split(" ", 1)[0]?.toUpperCase() ?? "");
+    for (const line of reply.text.toString("latin1").split("\n").slice(1)) {
+      const [word = ""] = line.slice(4).split(" ", 1);
+      if (word !== "") this.#extensions.add(word.toUpperCase());
+    }
   }
 
   /** Ends the session if the reply is a failure. */
@@ -191,11 +255,30 @@ export class SmtpClient {
     this.#outgoing.push(...parts);
   }
 
-  /** Says goodbye; nobody waits for the answer. */
+  /** Says goodbye, and nobody waits for the answer; or leaves that to whoever keeps the session. */
   #quit(before: string, after: string, reply?: Reply): void {
-    this.#outgoing.push(bytes("QUIT\r\n"));
     this.#say(`${before}${this.#partner}${after}.\n`, reply);
+    if (this.#keep) {
+      this.#report.push(bytes("\0"));
+      this.#result = { clean: before === "K" };
+      return;
+    }
+    this.#outgoing.push(bytes("QUIT\r\n"));
     this.#finish("");
+  }
+
+  /** Everything that came is read. The session goes on if nothing is missing and nothing is too much. */
+  #settle(clean: boolean): void {
+    const agreed = this.#expected.length === 0 && !this.#within && this.#early.length === 0;
+    if (agreed && this.#lasting) this.session = { extensions: this.#extensions, clean };
+    else this.#outgoing.push(bytes("QUIT\r\n"));
+    this.state = "over";
+  }
+
+  #abandon(): void {
+    this.#outgoing.push(bytes("QUIT\r\n"));
+    this.stale = true;
+    this.state = "over";
   }
 
   #say(text: string, reply?: Reply): void {

@@ -44,66 +44,66 @@ for (const [count, ago, skipped] of [
   [0, 10, false],
   [200, 10, false],
 ] as const)
-  test(`${count} time-outs, the last ${ago} seconds ago: ${skipped ? "left alone" : "tried"}`, () => {
+  test(`${count} time-outs, the last ${ago} seconds ago: ${skipped ? "left alone" : "tried"}`, async () => {
     fill(["9.9.9.9", 2, 5], ["10.0.0.1", count, ago]);
-    expect(host().tooMany()).toBe(skipped);
+    expect(await host().tooMany()).toBe(skipped);
   });
 
-test("a time-out is noted, counts again after two minutes only, and at most ten times", () => {
-  host().timedOut();
+test("a time-out is noted, counts again after two minutes only, and at most ten times", async () => {
+  await host().timedOut();
   expect(listed()).toEqual(["10.0.0.1 1 true"]);
-  host().timedOut();
+  await host().timedOut();
   expect(listed()).toEqual(["10.0.0.1 1 true"]);
   fill(["10.0.0.1", 1, 121]);
-  host().timedOut();
+  await host().timedOut();
   expect(listed()).toEqual(["10.0.0.1 2 true"]);
   fill(["10.0.0.1", 10, 500]);
-  host().timedOut();
+  await host().timedOut();
   expect(listed()).toEqual(["10.0.0.1 10 true"]);
 });
 
-test("an answer forgives, and is written only for a host that is listed", () => {
+test("an answer forgives, and is written only for a host that is listed", async () => {
   fill(["10.0.0.1", 1, 50]);
   const one = host();
-  expect(one.tooMany()).toBe(false);
-  one.answered();
+  expect(await one.tooMany()).toBe(false);
+  await one.answered();
   expect(listed()).toEqual([]);
   const before = readFileSync(tcptoPath());
   const other = host("10.0.0.2");
-  other.tooMany();
-  other.answered();
+  await other.tooMany();
+  await other.answered();
   expect(readFileSync(tcptoPath())).toEqual(before);
 });
 
-test("a full table loses the record that matters least: old, and few time-outs", () => {
+test("a full table loses the record that matters least: old, and few time-outs", async () => {
   fill(...Array.from({ length: 64 }, (_, index) => [`1.1.1.${index}`, index === 20 ? 1 : 5, 1000] as const));
-  host().timedOut();
+  await host().timedOut();
   const records = listed();
   expect(records.length).toBe(64);
   expect(records[20]).toBe("10.0.0.1 1 true");
 });
 
-test("a record that is no longer used is taken first", () => {
+test("a record that is no longer used is taken first", async () => {
   fill(["1.1.1.1", 1, 10], ["1.1.1.2", 0, 10], ["1.1.1.3", 1, 99999]);
-  host().timedOut();
+  await host().timedOut();
   expect(listed()[1]).toBe("10.0.0.1 1 true");
 });
 
-test("IPv6 leaves no trace", () => {
+test("IPv6 leaves no trace", async () => {
   const six = host("a00:1::");
-  six.timedOut();
+  await six.timedOut();
   expect(listed()).toEqual([]);
   fill(["10.0.0.1", 5, 10]);
-  expect(host("a00:1::").tooMany()).toBe(false);
+  expect(await host("a00:1::").tooMany()).toBe(false);
 });
 
-test("without a table every host is tried, and only the list complains", () => {
+test("without a table every host is tried, and only the list complains", async () => {
   writeFileSync(tcptoPath(), "short");
-  host().timedOut();
+  await host().timedOut();
   expect(readFileSync(tcptoPath(), "latin1")).toBe("short");
   process.env.QMAILHOME = scratch.in("elsewhere");
-  expect(host().tooMany()).toBe(false);
-  host().timedOut();
+  expect(await host().tooMany()).toBe(false);
+  await host().timedOut();
   expect(listTimeouts).toThrow(TcptoTrouble);
   process.env.QMAILHOME = scratch.path;
 });

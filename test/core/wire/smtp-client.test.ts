@@ -1,6 +1,6 @@
 /** The SMTP client's engine: dialogues, whole and in single bytes; the recorded cases are in test/conformance. */
 import { expect, test } from "bun:test";
-import { SmtpClient } from "../../../src/core/wire/smtp-client.ts";
+import { type Session, SmtpClient } from "../../../src/core/wire/smtp-client.ts";
 import { BodyEncoder } from "../../../src/core/wire/smtp-client-body.ts";
 
 const bytes = (text: string): Buffer => Buffer.from(text, "latin1");
@@ -158,6 +158,169 @@ for (const { about, recipients = ["c@d"], sender = "a@b", message = ".x\n", talk
       expect(client.state).toBe("over");
       expect(client.report().toString("latin1")).toBe(report);
     });
+
+const plain: Session = { extensions: new Set(), clean: true };
+const piped: Session = { extensions: new Set(["PIPELINING"]), clean: false };
+const sent: [string, string][] = [
+  ["250 ok\r\n", "RCPT TO:<c@d>\r\n"],
+  ["250 ok\r\n", "DATA\r\n"],
+  ["354 go\r\n", "..x\r\n.\r\n"],
+];
+
+/** Sessions that go on: from which one the client comes, and which one it leaves behind. */
+const continuations: readonly (Omit<Dialogue, "report"> & {
+  from?: Session;
+  begin?: string;
+  report?: string;
+  next: Session | "ended" | "stale";
+})[] = [
+  {
+    about: "a new session is left open, and knows what the server offered",
+    talk: [
+      ["220 mx ESMTP\r\n", "EHLO me\r\n"],
+      ["250-mx\r\n250 SMTPUTF8\r\n", "MAIL FROM:<a@b>\r\n"],
+      ...sent,
+      ["250 kept\r\n", ""],
+    ],
+    report: accepted,
+    next: { extensions: new Set(["SMTPUTF8"]), clean: true },
+  },
+  {
+    about: "behind an accepted message comes the next",
+    from: plain,
+    begin: "MAIL FROM:<a@b>\r\n",
+    talk: [...sent, ["250 kept\r\n", ""]],
+    report: accepted,
+    next: plain,
+  },
+  {
+    about: "behind a refused one comes RSET first",
+    from: piped,
+    begin: "RSET\r\n",
+    talk: [
+      ["250 ok\r\n", "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"],
+      ["250 ok\r\n250 ok\r\n", "DATA\r\n"],
+      ["354 go\r\n", "..x\r\n.\r\n"],
+      ["250 kept\r\n", ""],
+    ],
+    report: accepted,
+    next: { ...piped, clean: true },
+  },
+  {
+    about: "a refused recipient ends no session",
+    from: plain,
+    begin: "MAIL FROM:<a@b>\r\n",
+    talk: [
+      ["250 ok\r\n", "RCPT TO:<c@d>\r\n"],
+      ["550 no\r\n", ""],
+    ],
+    report: "h192.0.2.1 does not like recipient.\nRemote host said: 550 no\n\0DGiving up on 192.0.2.1.\n\0",
+    next: { ...plain, clean: false },
+  },
+  {
+    about: "nor does a message refused behind its final dot",
+    from: plain,
+    begin: "MAIL FROM:<a@b>\r\n",
+    talk: [...sent, ["451 later\r\n", ""]],
+    report: "r\0Z192.0.2.1 failed after I sent the message.\nRemote host said: 451 later\n\0",
+    next: { ...plain, clean: false },
+  },
+  {
+    about: "421 behind the final dot is an answer, and the end",
+    from: plain,
+    begin: "MAIL FROM:<a@b>\r\n",
+    talk: [...sent, ["421 later\r\n", "QUIT\r\n"]],
+    report: "r\0Z192.0.2.1 failed after I sent the message.\nRemote host said: 421 later\n\0",
+    next: "ended",
+  },
+  {
+    about: "a connection that ends behind the final dot is never tried again",
+    from: plain,
+    begin: "MAIL FROM:<a@b>\r\n",
+    talk: [...sent, ["(end)", ""]],
+    report: "r\0ZConnected to 192.0.2.1 but connection died. Possible duplicate! (#4.4.2)\n\0",
+    next: "ended",
+  },
+  ...(["421 bye\r\n", "452 enough\r\n", "(end)"] as const).map((said) => ({
+    about: `a continued session whose MAIL meets ${said.trim()} was at its end`,
+    from: plain,
+    begin: "MAIL FROM:<a@b>\r\n",
+    talk: [[said, said === "(end)" ? "" : "QUIT\r\n"]] as [string, string][],
+    next: "stale" as const,
+  })),
+  {
+    about: "so was one that does not take RSET",
+    from: piped,
+    begin: "RSET\r\n",
+    talk: [["500 what\r\n", "QUIT\r\n"]],
+    next: "stale",
+  },
+  {
+    about: "and one that meets 421 at RCPT",
+    from: plain,
+    begin: "MAIL FROM:<a@b>\r\n",
+    talk: [
+      ["250 ok\r\n", "RCPT TO:<c@d>\r\n"],
+      ["421 bye\r\n", "QUIT\r\n"],
+    ],
+    next: "stale",
+  },
+  {
+    about: "a new session that refuses the name does not go on",
+    talk: [
+      ["220 mx\r\n", "HELO me\r\n"],
+      ["550 no\r\n", "QUIT\r\n"],
+    ],
+    report: "ZConnected to 192.0.2.1 but my name was rejected.\nRemote host said: 550 no\n\0",
+    next: "ended",
+  },
+  {
+    about: "nor does one whose greeting is none",
+    talk: [["554 no\r\n", "QUIT\r\n"]],
+    report: "ZConnected to 192.0.2.1 but greeting failed.\nRemote host said: 554 no\n\0",
+    next: "ended",
+  },
+];
+
+for (const { about, from, begin = "", talk, report = "", next } of continuations)
+  for (const piece of [1, 1000])
+    test(`${about}, in pieces of ${piece}`, () => {
+      const client = new SmtpClient(
+        "192.0.2.1",
+        { helo: bytes("me"), sender: bytes("a@b"), recipients: [bytes("c@d")] },
+        { keep: true, session: from },
+      );
+      expect(client.begin().toString()).toBe(begin);
+      for (const [said, answer] of talk) expect(exchange(client, said, piece, ".x\n")).toBe(answer);
+      expect(client.state).toBe("over");
+      expect(client.stale).toBe(next === "stale");
+      expect(client.session).toEqual(typeof next === "string" ? undefined : next);
+      if (!client.stale) expect(client.report().toString("latin1")).toBe(report);
+    });
+
+/** A refusal while replies are still to come: `more` comes at the same moment. */
+for (const [more, goesOn] of [
+  ["503 no\r\n", true],
+  ["", false],
+  ["503 no\r\n25", false],
+  ["503 no\r\n250 what\r\n", false],
+  ["421 bye\r\n", false],
+] as const)
+  test(`a sender refused, then ${JSON.stringify(more)}: ${goesOn ? "goes on" : "QUIT"}`, () => {
+    const client = new SmtpClient(
+      "h",
+      { helo: bytes("me"), sender: bytes("a"), recipients: [bytes("b")] },
+      { keep: true },
+    );
+    client.feed(bytes("220 ESMTP\r\n"));
+    client.feed(bytes("250-x\r\n250 PIPELINING\r\n"));
+    expect(client.feed(bytes(`550 not you\r\n${more}`)).toString()).toBe(goesOn ? "" : "QUIT\r\n");
+    expect(client.state).toBe("over");
+    expect(client.session?.clean).toBe(goesOn ? false : undefined);
+    expect(client.report().toString()).toBe(
+      "DConnected to h but sender was rejected.\nRemote host said: 550 not you\n\0",
+    );
+  });
 
 test("two hundred recipients travel a hundred commands at a time", () => {
   const recipients = Array.from({ length: 200 }, (_, index) => bytes(`r${index}@d`));
