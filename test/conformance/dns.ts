@@ -2,6 +2,7 @@
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
 import { parseIp } from "../../src/core/bytes/ip.ts";
+import { isSystemError } from "../../src/core/exit.ts";
 import type { Zone } from "./format.ts";
 
 const type = { A: 1, CNAME: 5, PTR: 12, MX: 15, AAAA: 28 } as const;
@@ -18,8 +19,18 @@ export interface NameServer {
   end: () => void;
 }
 
-/** Starts the server; port 0 is any free one. */
+/** Starts the server; port 0 is any that is free for both, which the first one found need not be. */
 export async function startNameServer(zone: Zone, port = standardPort): Promise<NameServer> {
+  for (;;) {
+    try {
+      return await startAt(zone, port);
+    } catch (failure) {
+      if (port !== 0 || !isSystemError(failure, "EADDRINUSE")) throw failure;
+    }
+  }
+}
+
+async function startAt(zone: Zone, port: number): Promise<NameServer> {
   const datagrams = createSocket("udp4", (query, from) => {
     const whole = answer(query, zone);
     datagrams.send(whole.length <= largestDatagram ? whole : cut(whole), from.port, from.address);
@@ -33,7 +44,15 @@ export async function startNameServer(zone: Zone, port = standardPort): Promise<
     });
   });
   const chosen = datagrams.address().port;
-  await new Promise<void>((resolve) => streams.listen(chosen, address, resolve));
+  const listening = Promise.withResolvers<void>();
+  streams.on("error", listening.reject);
+  streams.listen(chosen, address, listening.resolve);
+  try {
+    await listening.promise;
+  } catch (failure) {
+    datagrams.close();
+    throw failure;
+  }
   const end = () => {
     datagrams.close();
     streams.close();

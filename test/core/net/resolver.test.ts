@@ -43,7 +43,8 @@ for (const [way, connect] of [
 
   test(`${way}: addresses, exchangers, aliases, nothing, no name, no knowledge, a long answer`, async () => {
     const server = new Worker(new URL("./name-server.ts", import.meta.url));
-    const port = await new Promise<number>((resolve) => {
+    const port = await new Promise<number>((resolve, reject) => {
+      server.onerror = ({ message }) => reject(new Error(message));
       server.onmessage = ({ data }: MessageEvent<number>) => resolve(data);
     });
     try {
