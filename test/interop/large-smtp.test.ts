@@ -9,7 +9,7 @@ test("100 MB come by SMTP and go by SMTP, every byte, and no process needs 100 M
   const passage = await largeBySmtp(100);
   expect(passage.intact).toBe(true);
   expect(passage.delivered).toBeGreaterThan(100 * 2 ** 20);
-  const programs = ["qmail-local", "qmail-queue", "qmail-remote", "qmail-send", "qmail-smtpd"];
+  const programs = ["qmail-local", "qmail-queue", "qmail-rspawn", "qmail-send", "qmail-smtpd"];
   expect(Object.keys(passage.peaks)).toEqual(expect.arrayContaining(programs));
   expect(aboveLimit(passage)).toEqual([]);
 });
