@@ -91,6 +91,13 @@ test("a request that is cut off leaves nothing", async () => {
   expect(home.left().length).toBe(3);
 });
 
+test("more than it holds at once waits its turn", async () => {
+  const text = `${"x".repeat(3 << 20)}\n`;
+  const { answers, code } = await converse(...Array.from({ length: 15 }, () => request(text)));
+  expect({ answers, code }).toEqual({ answers: Array.from({ length: 15 }, () => ok), code: 0 });
+  expect(queued("todo").length).toBe(15);
+});
+
 test("who goes away without listening loses no message", async () => {
   const child = Bun.spawn(command(), { stdio: ["pipe", "pipe", "inherit"], env: env() });
   await child.stdout.cancel();

@@ -7,11 +7,11 @@ import { Exit, isSystemError } from "../exit.ts";
 import { writeAll } from "../sys/fd.ts";
 import { Flusher } from "../sys/flusher.ts";
 import { arrivals } from "../sys/input.ts";
-import { queueExit } from "./codes.ts";
+import { attempt, queueExit } from "./codes.ts";
 import { envelopeOf } from "./envelope.ts";
 import { GroupCommit } from "./group.ts";
 import { takeInWith } from "./intake.ts";
-import { queueRoot } from "./paths.ts";
+import { queueRoot, queueSplit } from "./paths.ts";
 import { decodeRequest, encodeWords, greeting, type Request, requestLimit } from "./resident-words.ts";
 import { pullTrigger } from "./trigger.ts";
 import { reportOf } from "./verdict.ts";
@@ -22,22 +22,28 @@ const answers = 1;
 /** How many messages may be under way: each has two files open. */
 const most = 200;
 
+/** And how many bytes they may have together, beside the last one. */
+const mostBytes = 32 << 20;
+
 /** How long a message may take, in milliseconds. */
 const patience = 3600_000;
 
 /**
  * Serves until descriptor 0 ends. `uid` is the real one of who called. Returns 0; 54 if a request was cut off, of
- * which nothing is left. Throws Exit 91 for what is no request; messages that came before it are taken in.
+ * which nothing is left. Throws Exit 91 for what is no request, 81 where nothing can be made durable any more; messages
+ * that came before are answered.
  */
 export async function serveRequests(uid: number): Promise<number> {
-  const flusher = new Flusher(queueRoot());
+  const flusher = attempt(queueExit.queue, () => new Flusher(placesOfEntries()));
   const resident = new Resident(uid, new GroupCommit(flusher, () => performance.now()));
   const reader = new NetstringReader(requestLimit);
   resident.say(greeting);
   try {
     for await (const piece of arrivals(requests)) {
       for (const content of reader.feed(piece)) {
-        resident.begin(decodeRequest(content));
+        // Nothing is safe here any more: who asks will start another.
+        if (flusher.isDead) throw new Exit(queueExit.bug);
+        resident.begin(decodeRequest(content), content.length);
         // What came together is not taken apart by waiting.
         if (resident.isFull) await resident.room();
       }
@@ -52,10 +58,18 @@ export async function serveRequests(uid: number): Promise<number> {
   return reader.atBoundary ? 0 : queueExit.read;
 }
 
+/** Every directory that a message goes through on its way to todo. */
+function placesOfEntries(): [string, ...string[]] {
+  const root = queueRoot();
+  const folders = Array.from({ length: queueSplit() }, (_, folder) => `mess/${folder}`);
+  return [root, ...["pid", "intd", "todo", ...folders].map((name) => `${root}/${name}`)];
+}
+
 class Resident {
   readonly #uid: number;
   readonly #group: GroupCommit;
   #underWay = 0;
+  #bytes = 0;
   #freed: (() => void) | undefined;
   /** Answers go out in the order of the requests. */
   #last: Promise<void> = Promise.resolve();
@@ -67,8 +81,10 @@ class Resident {
     this.#group = group;
   }
 
-  begin(request: Request): void {
+  /** `size`: bytes of the request, which are held until it is answered. */
+  begin(request: Request, size: number): void {
     this.#underWay++;
+    this.#bytes += size;
     const answer = this.#take(request);
     const before = this.#last;
     this.#last = (async () => {
@@ -76,13 +92,14 @@ class Resident {
       await before;
       this.say(text);
       this.#underWay--;
+      this.#bytes -= size;
       this.#freed?.();
     })();
   }
 
   /** Whether there may be no more at the moment. */
   get isFull(): boolean {
-    return this.#underWay >= most;
+    return this.#underWay >= most || this.#bytes >= mostBytes;
   }
 
   /** Waits until there may be one more. */

@@ -28,6 +28,9 @@ const heldLimit = 262144;
 /** Those that go to a warm queue program. */
 const residentLimit = 1 << 20;
 
+/** Messages in memory are held in blocks of this size, or larger where more comes at once. */
+const block = 16384;
+
 /** How long filing a message from memory may take, in milliseconds. */
 const patience = 3600_000;
 
@@ -110,7 +113,9 @@ export class Submission {
 
 /** A message in memory, and its way into the queue without another process. */
 class Held {
-  readonly pieces: Buffer[] = [];
+  readonly #pieces: Buffer[] = [];
+  /** Bytes of the last piece that are free: small pieces are joined, or each would cost more than it holds. */
+  #free = 0;
   sender: Buffer = Buffer.alloc(0);
   readonly recipients: Buffer[] = [];
   readonly #started = Math.floor(Date.now() / 1000);
@@ -125,9 +130,28 @@ class Held {
   /** It is held elsewhere from now on. */
   forget(): void {}
 
+  /** The message so far. */
+  get pieces(): readonly Buffer[] {
+    const last = this.#pieces.at(-1);
+    return last === undefined
+      ? []
+      : [...this.#pieces.slice(0, -1), last.subarray(0, last.length - this.#free)];
+  }
+
   message(bytes: Uint8Array): void {
-    this.pieces.push(Buffer.from(bytes));
     this.size += bytes.length;
+    for (let offset = 0; offset < bytes.length; ) {
+      const last = this.#pieces.at(-1);
+      if (last === undefined || this.#free === 0) {
+        this.#free = Math.max(block, bytes.length - offset);
+        this.#pieces.push(Buffer.allocUnsafeSlow(this.#free));
+        continue;
+      }
+      const piece = bytes.subarray(offset, offset + this.#free);
+      last.set(piece, last.length - this.#free);
+      this.#free -= piece.length;
+      offset += piece.length;
+    }
   }
 
   from(sender: Uint8Array): void {

@@ -1,5 +1,5 @@
 /** Flushes that do not block: a thread of its own waits for the disk. */
-import { constants, openSync } from "node:fs";
+import { constants, openSync, statSync } from "node:fs";
 import { constants as os, release } from "node:os";
 import { systemError } from "./libc.ts";
 
@@ -42,13 +42,19 @@ export class Flusher {
   /** Flushes the whole file system; undefined where that promises nothing. */
   readonly all: (() => Promise<void>) | undefined;
 
-  /** `root`: a directory of the file system. */
-  constructor(root: string) {
-    this.#fileSystem = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  /** `directories`: where everything is that is to be flushed; on more than one file system there is no flushing all. */
+  constructor(directories: readonly [string, ...string[]]) {
+    this.#fileSystem = openSync(directories[0], constants.O_RDONLY | constants.O_DIRECTORY);
     this.#worker = new Worker(script());
     this.#worker.onmessage = ({ data }: MessageEvent<FlushResult>) => this.#answered(data);
     this.#worker.onerror = ({ message }) => this.#failed(message);
-    this.all = syncfsTells() ? () => this.#order(this.#fileSystem, [], []) : undefined;
+    const isOne = new Set(directories.map((path) => statSync(path).dev)).size === 1;
+    this.all = isOne && syncfsTells() ? () => this.#order(this.#fileSystem, [], []) : undefined;
+  }
+
+  /** Whether the thread is gone: nothing can be flushed any more. */
+  get isDead(): boolean {
+    return this.#failure !== undefined;
   }
 
   /** Flushes these files, and the names in these directories. */

@@ -1,0 +1,38 @@
+/** The thread that flushes: what it can promise, and what it says when it cannot. */
+import { afterEach, expect, test } from "bun:test";
+import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Flusher } from "../../../src/core/sys/flusher.ts";
+
+const place = mkdtempSync(join(tmpdir(), "qmail-flusher-"));
+let flusher: Flusher;
+afterEach(() => flusher.close());
+process.on("exit", () => rmSync(place, { recursive: true, force: true }));
+
+test("files and names, and everything at once", async () => {
+  flusher = new Flusher([place]);
+  const fd = openSync(join(place, "file"), "w");
+  await flusher.each({ files: [fd], directories: [place] });
+  await flusher.all?.();
+  expect(flusher.isDead).toBe(false);
+  closeSync(fd);
+});
+
+test("a failure has the name of its errno, and the next one goes on", async () => {
+  flusher = new Flusher([place]);
+  const failures = await Promise.allSettled([
+    flusher.each({ files: [1_000_000], directories: [] }),
+    flusher.each({ files: [], directories: [join(place, "missing")] }),
+    flusher.each({ files: [], directories: [place] }),
+  ]);
+  const codes = failures.map((end) =>
+    end.status === "rejected" ? (end.reason as { code: string }).code : "kept",
+  );
+  expect(codes).toEqual(["EBADF", "ENOENT", "kept"]);
+});
+
+test("on several file systems there is no flush of everything", () => {
+  flusher = new Flusher([place, "/proc"]);
+  expect(flusher.all).toBeUndefined();
+});
