@@ -1,28 +1,52 @@
-/** The command line of `qmail`: its commands, their options, its help. */
+/** The command line of `qmail`: rows that say what each command takes and does; its help and its mistakes. */
 import { Command, CommanderError } from "commander";
 import { shellWord } from "./shell.ts";
 import { version } from "./version.ts";
 
-/** What the commands do; each returns the exit code. `home` is undefined where neither --home nor QMAILHOME says it. */
-export interface Actions {
-  init: (options: { home: string | undefined; host?: string; user?: string }) => Promise<number>;
-  addUsers: (home: string | undefined, names: string[]) => Promise<number>;
-  removeUsers: (home: string | undefined, names: string[]) => Promise<number>;
-  setPassword: (home: string | undefined, name: string) => Promise<number>;
-  listUsers: (home: string | undefined) => number;
+/** What was given after a command's name. */
+export interface Given {
+  /** By long name, in camelCase (`older-than` is `olderThan`): text, or true for an option without an argument. */
+  options: Readonly<Record<string, string | boolean | undefined>>;
+  /** The arguments, in order. */
+  names: readonly string[];
 }
 
-type HomeOption = { home?: string };
+/** One command. A command with `commands` of its own only groups them. */
+export interface CommandRow {
+  /** The name and its arguments: `passwd <name>`, `add <name...>`, `list [queue]`. */
+  usage: string;
+  /** One line. */
+  summary: string;
+  /** The heading under which `qmail --help` shows it. */
+  group?: string;
+  /** Pairs: `--home <dir>`, `-f, --follow`; and what it says. */
+  options?: readonly (readonly [flags: string, help: string])[];
+  /** Command lines that work as printed. */
+  examples?: readonly string[];
+  commands?: readonly CommandRow[];
+  /** Returns the exit code. */
+  run?: (given: Given) => number | Promise<number>;
+}
 
-const homeHelp = "the mail system's home (default: $QMAILHOME)";
+/** The option that nearly every command has. */
+export const homeOption = ["--home <dir>", "the mail system's home (default: $QMAILHOME)"] as const;
+
 const mistake = 100;
 
 /** Reads the arguments and runs the command. Returns its exit code; 100 for a command line nobody understands. */
-export async function runCommand(args: string[], actions: Actions): Promise<number> {
+export async function runCommand(args: string[], rows: readonly CommandRow[]): Promise<number> {
   let code = 0;
-  const program = commands(actions, (result) => {
+  const program = new Command("qmail")
+    .description("Sets up a private mail system and says who has a mailbox in it.")
+    .version(version, "-V, --version", "print the version")
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(`qmail: fatal: ${text.replace(/^error: /, "")}`) })
+    .showSuggestionAfterError()
+    .addHelpText("after", "\nExit codes: 0 done, 100 refused, 111 temporary trouble. See qmail(1).");
+  const finish = (result: number) => {
     code = result;
-  });
+  };
+  for (const row of rows) addCommand(program, row, finish);
   try {
     await program.parseAsync(args, { from: "user" });
   } catch (failure) {
@@ -33,53 +57,22 @@ export async function runCommand(args: string[], actions: Actions): Promise<numb
   return code;
 }
 
-function commands(actions: Actions, finish: (code: number) => void): Command {
-  const program = new Command("qmail")
-    .description("Sets up a private mail system and says who has a mailbox in it.")
-    .version(version, "-V, --version", "print the version")
-    .exitOverride()
-    .configureOutput({ outputError: (text, write) => write(`qmail: fatal: ${text.replace(/^error: /, "")}`) })
-    .showSuggestionAfterError()
-    .addHelpText("after", `\nExit codes: 0 done, 100 refused, 111 temporary trouble. See qmail(1).`);
-  addInit(program, actions, finish);
-  addUser(program, actions, finish);
-  return program;
+function addCommand(parent: Command, row: CommandRow, finish: (code: number) => void): void {
+  const command = parent.command(row.usage).description(row.summary);
+  if (row.group !== undefined) command.helpGroup(row.group);
+  for (const [flags, help] of row.options ?? []) command.option(flags, help);
+  if (row.examples !== undefined)
+    command.addHelpText("after", `\nExamples:\n${row.examples.map((line) => `  ${line}`).join("\n")}`);
+  for (const inner of row.commands ?? []) addCommand(command, inner, finish);
+  const { run } = row;
+  if (run === undefined) return;
+  command.action(async () => finish(await run({ options: command.opts(), names: command.args })));
 }
 
-function addInit(program: Command, actions: Actions, finish: (code: number) => void): void {
-  program
-    .command("init")
-    .description("make a private home that runs as one user, or put back what is missing in it")
-    .option("--home <dir>", homeHelp)
-    .option("--host <fqdn>", "name of this mail host (default: the machine's full name)")
-    .option("--user <name>", "give the home to this user (root only)")
-    .action(async (options: { home?: string; host?: string; user?: string }) =>
-      finish(await actions.init({ ...options, home: options.home })),
-    );
-}
-
-function addUser(program: Command, actions: Actions, finish: (code: number) => void): void {
-  const user = program.command("user").description("who has a mailbox");
-  user
-    .command("add <name...>")
-    .description("give each name a mailbox, and the addresses NAME and NAME-anything")
-    .option("--home <dir>", homeHelp)
-    .action(async (names: string[], { home }: HomeOption) => finish(await actions.addUsers(home, names)));
-  user
-    .command("remove <name...>")
-    .description("take each name's addresses away; their mail stays in the home")
-    .option("--home <dir>", homeHelp)
-    .action(async (names: string[], { home }: HomeOption) => finish(await actions.removeUsers(home, names)));
-  user
-    .command("passwd <name>")
-    .description("ask for the password with which NAME fetches mail by POP3")
-    .option("--home <dir>", homeHelp)
-    .action(async (name: string, { home }: HomeOption) => finish(await actions.setPassword(home, name)));
-  user
-    .command("list")
-    .description("print each mail user and their Maildir")
-    .option("--home <dir>", homeHelp)
-    .action(({ home }: HomeOption) => finish(actions.listUsers(home)));
+/** The text of an option, or undefined where it was not given. */
+export function textOf({ options }: Given, name: string): string | undefined {
+  const value = options[name];
+  return typeof value === "string" ? value : undefined;
 }
 
 /** The command line that sends a message in a home, for people to copy. */
