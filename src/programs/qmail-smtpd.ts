@@ -14,5 +14,6 @@ export async function main(args: Buffer[]): Promise<number> {
       await converse(client, variable, changed);
     },
     refusal: bytes(`${replies.tooManyClients.text}\r\n`),
+    impatience: bytes(`${replies.impatient.text}\r\n`),
   });
 }

@@ -1,12 +1,14 @@
 /** tcp-env(1): finds out about the connection on descriptor 0, puts it into the environment, and runs a program. */
 import { formatIp } from "../core/bytes/ip.ts";
 import { Options } from "../core/bytes/options.ts";
-import { leadingNumber, lowerCase } from "../core/bytes/text.ts";
+import { leadingNumber } from "../core/bytes/text.ts";
 import { isSystemError, temporary } from "../core/exit.ts";
+import { hostName, upToNul } from "../core/net/host-name.ts";
 import { remoteUser } from "../core/net/ident.ts";
-import { Resolver, reverseName } from "../core/net/resolver.ts";
+import { Resolver } from "../core/net/resolver.ts";
 import { type Endpoint, localEndpoint, remoteEndpoint } from "../core/sys/endpoints.ts";
 import { type Changes, execLikeShell } from "../core/sys/exec.ts";
+import { Socket } from "../core/sys/socket.ts";
 
 /** Seconds that each step of asking the client's host may take. */
 const standardPatience = 30;
@@ -48,28 +50,22 @@ async function describe(patience: number | undefined): Promise<Changes> {
   const local = localEndpoint(0);
   const remote = remoteEndpoint(0);
   const names = new Resolver();
+  const [ours, theirs] = [await hostOf(names, local), await hostOf(names, remote)];
+  const user = patience === undefined ? undefined : await remoteUser(Socket.connect, local, remote, patience);
   return {
     PROTO: "TCP",
     TCPLOCALPORT: String(local.port),
     TCPLOCALIP: formatIp(local.address),
-    TCPLOCALHOST: await hostOf(names, local),
+    TCPLOCALHOST: ours,
     TCPREMOTEPORT: String(remote.port),
     TCPREMOTEIP: formatIp(remote.address),
-    TCPREMOTEHOST: await hostOf(names, remote),
-    TCPREMOTEINFO: patience === undefined ? undefined : upToNul(remoteUser(local, remote, patience)),
+    TCPREMOTEHOST: theirs,
+    TCPREMOTEINFO: user && upToNul(user),
   };
 }
 
 /** The name that belongs to an address; undefined without one. */
 async function hostOf(names: Resolver, { address }: Endpoint): Promise<Buffer | string | undefined> {
-  const finding = await names.lookUp(reverseName(address), "PTR");
-  if (finding.kind === "unknown") return "softdnserror";
-  const [first] = finding.kind === "records" ? finding.records : [];
-  return first && upToNul(lowerCase(Buffer.from(first.name, "latin1")));
-}
-
-/** A variable ends at its first NUL. */
-function upToNul(text: Buffer | undefined): Buffer | undefined {
-  const end = text?.indexOf(0) ?? -1;
-  return end < 0 ? text : text?.subarray(0, end);
+  const name = await hostName(names, address);
+  return name === "unknown" ? "softdnserror" : name;
 }

@@ -5,7 +5,7 @@ import { parseIp } from "../../src/core/bytes/ip.ts";
 import { isSystemError } from "../../src/core/exit.ts";
 import type { Zone } from "./format.ts";
 
-const type = { A: 1, CNAME: 5, PTR: 12, MX: 15, AAAA: 28 } as const;
+const type = { A: 1, CNAME: 5, PTR: 12, MX: 15, TXT: 16, AAAA: 28 } as const;
 const code = { ok: 0, serverFailure: 2, nameError: 3 } as const;
 const standardPort = 53;
 const address = "127.0.0.1";
@@ -98,9 +98,16 @@ function find(name: string, wanted: number, zone: Zone): { records: Buffer[]; re
       Buffer.concat([number(preference), encodeName(target)]),
     ),
     [type.PTR]: pointers.map(encodeName),
+    [type.TXT]: known.TXT === undefined ? [] : [strings(known.TXT)],
     [type.CNAME]: known.CNAME === undefined ? [] : [encodeName(known.CNAME)],
   };
   return { records: (all[wanted] ?? []).map((data) => record(name, wanted, data)), result: code.ok };
+}
+
+/** The data of a TXT record: strings of at most 255 bytes. */
+function strings(text: string): Buffer {
+  const parts = text.match(/.{1,255}/gs) ?? [""];
+  return Buffer.concat(parts.flatMap((part) => [Buffer.of(part.length), Buffer.from(part, "latin1")]));
 }
 
 function record(name: string, kind: number, data: Buffer): Buffer {

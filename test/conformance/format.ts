@@ -99,6 +99,7 @@ export interface ZoneEntry {
   MX?: [number, string][];
   CNAME?: string;
   PTR?: string | string[];
+  TXT?: string;
 }
 
 export interface Zone {

@@ -25,6 +25,7 @@ const connection = { local: "l", remoteIp: "192.0.2.1", remoteHost: "r" };
 const always = {
   allows: () => true,
   exists: () => true,
+  refusal: () => undefined,
   isOurs: () => false,
   reply: nothing,
   now: () => 1,

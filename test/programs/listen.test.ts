@@ -1,98 +1,13 @@
 /** Servers that stay: the same sessions as one-shot, and clients that behave badly. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
-import { connect, type Socket } from "node:net";
 import { join } from "node:path";
-import { CdbMaker } from "../../src/core/bytes/cdb.ts";
-import { bin, run, Scratch } from "../helpers/built.ts";
+import { run } from "../helpers/built.ts";
+import { Resident, session, Talk } from "../helpers/resident.ts";
 
 setDefaultTimeout(30_000);
 
 const begin = "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n";
-
-/** A home, and a server that stays in it: qmail-smtpd, if nothing else is said. */
-class Resident extends Scratch {
-  readonly env: Record<string, string>;
-  program = "qmail-smtpd";
-  /** What follows the options. */
-  arguments: string[] = [];
-  child: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
-  port = 0;
-  through: string[] = [];
-  log = "";
-  constructor() {
-    super();
-    this.write("control/me", "mx\n");
-    this.write("control/rcpthosts", "d\ntest.example\n");
-    this.env = { PATH: "/usr/bin:/bin", QMAILHOME: this.path, QMAILQUEUE: this.queueProgram() };
-  }
-  async start(...options: string[]): Promise<this> {
-    const server = [join(bin, this.program), "--listen", "127.0.0.1:0", ...options, ...this.arguments];
-    this.child = Bun.spawn([...this.through, ...server], {
-      stdio: ["ignore", "ignore", "pipe"],
-      env: this.env,
-    });
-    const reader = this.child.stderr.getReader();
-    while (!this.log.includes("listening on")) {
-      const { value } = await reader.read();
-      if (value === undefined) throw new Error(`it did not start: ${this.log}`);
-      this.log += Buffer.from(value).toString();
-    }
-    void (async () => {
-      for (let part = await reader.read(); part.value !== undefined; part = await reader.read())
-        this.log += Buffer.from(part.value).toString();
-    })();
-    this.port = Number(/:(\d+)\n/.exec(this.log)?.[1]);
-    return this;
-  }
-  async stop(): Promise<number> {
-    this.child?.kill("SIGTERM");
-    return (await this.child?.exited) ?? -1;
-  }
-  rules(variables: Readonly<Record<string, string>>, denied = false): string {
-    const maker = new CdbMaker();
-    const words = Object.entries(variables).map(([name, value]) => `+${name}=${value}\0`);
-    const record = maker.add(
-      Buffer.from("127.0.0.1"),
-      Buffer.from(`${denied ? "D\0" : ""}${words.join("")}`),
-    );
-    const tables = [...maker.tables()];
-    return this.write("rules.cdb", Buffer.concat([maker.header(), record, ...tables]));
-  }
-  override [Symbol.dispose](): void {
-    this.child?.kill("SIGKILL");
-    super[Symbol.dispose]();
-  }
-}
-
-class Talk {
-  readonly socket: Socket;
-  text = "";
-  ended: Promise<void>;
-  constructor(port: number) {
-    this.socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
-    this.socket.on("data", (bytes) => {
-      this.text += bytes.toString("latin1");
-    });
-    this.ended = new Promise((resolve) => {
-      for (const event of ["end", "error", "close"]) this.socket.on(event, () => resolve());
-    });
-  }
-  async hears(what: string): Promise<void> {
-    for (const end = Date.now() + 8000; !this.text.includes(what); await Bun.sleep(2))
-      if (Date.now() > end) throw new Error(`${what} did not come: ${this.text}`);
-  }
-}
-
-/** A whole session; `single`: byte for byte. */
-async function session(port: number, input: Buffer, single = false): Promise<string> {
-  const talk = new Talk(port);
-  if (single) for (let at = 0; at < input.length; at++) talk.socket.write(input.subarray(at, at + 1));
-  else talk.socket.write(input);
-  talk.socket.end();
-  await talk.ended;
-  return talk.text;
-}
 
 const steady = (text: string): string => text.replace(/250 ok \d+ qp \d+/g, "250 ok N qp P");
 

@@ -73,6 +73,7 @@ export const controlFiles: readonly (readonly [string, ControlFile])[] = [
 
 /** Files that only this implementation has, shown where they are there. */
 export const furtherFiles: ReadonlyMap<string, ControlFile> = new Map([
+  ["dnsbl", list("Only RBLSMTPD counts.", "DNS list of SMTP clients: ", "")],
   ["qmtproutes", list("", "QMTP route: ", "")],
   ["smtpextensions", list("", "SMTP extension: ")],
   ["validrcpt", list("", "Recipients at ", " are looked up before SMTP mail for them is taken.")],

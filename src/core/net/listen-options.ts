@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { parseIp } from "../bytes/ip.ts";
 import { permanent } from "../exit.ts";
+import type { Inquiries } from "./inquiry.ts";
 
 /** What to listen on, and for whom. */
 export interface ListenOptions {
@@ -15,6 +16,10 @@ export interface ListenOptions {
   user: string | undefined;
   /** A cdb of tcprules. */
   rules: string | undefined;
+  /** What to ask about a client, and for how long. */
+  inquiries: Inquiries;
+  /** Seconds that a client has to be silent before it is greeted. */
+  greetDelay: number;
 }
 
 /** Whether a command line begins with options, and `--listen` is among them: the server is to stay. */
@@ -43,12 +48,21 @@ export function listenOptions(program: string, args: readonly Buffer[]): ListenO
         backlog: { type: "string" },
         user: { type: "string" },
         rules: { type: "string" },
+        "reverse-dns": { type: "string" },
+        ident: { type: "string" },
+        "greet-delay": { type: "string" },
       },
     }),
   );
   const count = (name: "connections" | "per-client" | "backlog", standard: number): number => {
     const text = values[name] ?? String(standard);
     if (!/^[1-9]\d{0,5}$/.test(text)) throw complain(`--${name} takes a number from 1 on, not ${text}`);
+    return Number(text);
+  };
+  const seconds = (name: "reverse-dns" | "ident" | "greet-delay"): number | undefined => {
+    const text = values[name];
+    if (text === undefined) return undefined;
+    if (!/^[1-9]\d{0,2}$/.test(text)) throw complain(`--${name} takes 1 to 999 seconds, not ${text}`);
     return Number(text);
   };
   const connections = count("connections", 200);
@@ -64,6 +78,8 @@ export function listenOptions(program: string, args: readonly Buffer[]): ListenO
     backlog: count("backlog", 128),
     user: values.user,
     rules: values.rules,
+    inquiries: { reverseDns: seconds("reverse-dns"), ident: seconds("ident") },
+    greetDelay: seconds("greet-delay") ?? 0,
   };
 }
 

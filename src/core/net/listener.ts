@@ -1,11 +1,13 @@
 /** A server that stays: listens, asks the rules, counts, runs a session for each client, and ends in an orderly way. */
 import { createServer, type Server, type Socket } from "node:net";
 import { parseIp } from "../bytes/ip.ts";
+import { leadingNumber } from "../bytes/text.ts";
 import { CdbFile } from "../control/cdbfile.ts";
-import { type Rule, ruleFor } from "../control/tcprules.ts";
+import { type Rule, type RuleClient, ruleFor } from "../control/tcprules.ts";
 import { isSystemError, permanent, temporary } from "../exit.ts";
 import { environment } from "../sys/arguments.ts";
 import type { Variables } from "../sys/connection.ts";
+import type { Endpoint } from "../sys/endpoints.ts";
 import { errorText } from "../sys/errors.ts";
 import { writeAll } from "../sys/fd.ts";
 import { openFileLimit } from "../sys/limits.ts";
@@ -24,6 +26,8 @@ export interface Service {
   ) => Promise<void>;
   /** What a client hears whom the limits keep out. */
   refusal: Buffer;
+  /** What a client hears that speaks before it was greeted; absent where clients speak first. */
+  impatience?: Buffer;
 }
 
 /** How long sessions may go on after SIGTERM, in milliseconds. */
@@ -31,6 +35,8 @@ const drainLimit = 30_000;
 
 /** Listens until SIGTERM; returns the exit code. A second SIGTERM ends it at once. */
 export async function listen(options: ListenOptions, service: Service): Promise<number> {
+  if (options.greetDelay > 0 && service.impatience === undefined)
+    throw permanent(`${options.program}: fatal: --greet-delay is for SMTP, where the server speaks first\n`);
   const listener = new Listener(options, service);
   const { promise, resolve } = Promise.withResolvers<void>();
   process.on("SIGTERM", resolve);
@@ -141,7 +147,12 @@ class Listener {
       return;
     }
     this.#enter(client, ip);
-    const rule = this.#rule(ip);
+    const asked = await this.#inquire(socket);
+    const rule = this.#rule({
+      ip,
+      host: asked.TCPREMOTEHOST?.toString("latin1"),
+      info: asked.TCPREMOTEINFO?.toString("latin1"),
+    });
     if (rule?.denied) return;
     const text = (value: string | number | undefined) => Buffer.from(String(value ?? ""));
     const changed: Record<string, Buffer> = {
@@ -150,9 +161,38 @@ class Listener {
       TCPREMOTEPORT: text(socket.remotePort),
       TCPLOCALIP: text(plainIp(socket.localAddress)),
       TCPLOCALPORT: text(socket.localPort),
+      ...asked,
       ...Object.fromEntries(rule?.variables ?? []),
     };
-    await this.#service.serve(client, (name) => changed[name] ?? inherited(name), changed);
+    const variable: Variables = (name) => changed[name] ?? inherited(name);
+    if (await this.#isImpatient(client, variable)) return;
+    await this.#service.serve(client, variable, changed);
+  }
+
+  /** What is asked about the client, if anything. */
+  async #inquire({
+    localAddress,
+    localPort,
+    remoteAddress,
+    remotePort,
+  }: Socket): Promise<Record<string, Buffer>> {
+    const { inquiries } = this.#options;
+    if (inquiries.reverseDns === undefined && inquiries.ident === undefined) return {};
+    const { inquire } = await import("./inquiry.ts");
+    const local = endpoint(localAddress, localPort);
+    const remote = endpoint(remoteAddress, remotePort);
+    return local === undefined || remote === undefined ? {} : await inquire(local, remote, inquiries);
+  }
+
+  /** Whether a client spoke before it was greeted: it does not listen, and will not hear that its mail is refused. */
+  async #isImpatient(client: NetworkClient, variable: Variables): Promise<boolean> {
+    const { impatience } = this.#service;
+    const delay = leadingNumber(variable("GREETDELAY") ?? Buffer.of()) ?? this.#options.greetDelay;
+    if (impatience === undefined || delay === 0 || variable("RELAYCLIENT") !== undefined) return false;
+    if (await client.isSilent(delay)) return false;
+    await client.write(impatience);
+    await client.flush();
+    return true;
   }
 
   #isFull(ip: string): boolean {
@@ -174,11 +214,11 @@ class Listener {
   }
 
   /** The file is opened for each client, so that a new one counts at once. What cannot be read lets nobody in. */
-  #rule(ip: string): Rule | undefined {
+  #rule(client: RuleClient): Rule | undefined {
     if (this.#options.rules === undefined) return undefined;
     const file = new CdbFile(this.#options.rules);
     try {
-      return ruleFor({ ip }, (key) => file.find(key));
+      return ruleFor(client, (key) => file.find(key));
     } finally {
       file.close();
     }
@@ -211,6 +251,11 @@ const inherited: Variables = (name) =>
 /** An IPv4 client on an IPv6 socket is shown as what it is. */
 const plainIp = (address: string | undefined): string | undefined =>
   address?.replace(/^::ffff:(?=[\d.]+$)/i, "");
+
+function endpoint(address: string | undefined, port: number | undefined): Endpoint | undefined {
+  const parsed = parseIp(plainIp(address) ?? "");
+  return parsed === undefined || port === undefined ? undefined : { address: parsed, port };
+}
 
 const showPlace = (address: string, port: number): string =>
   parseIp(address)?.length === 16 ? `[${address}]:${port}` : `${address}:${port}`;

@@ -46,6 +46,15 @@ export class NetworkClient implements Client {
     this.#renew();
   }
 
+  /** Waits; false as soon as the client says anything. A server that ends waits no longer. */
+  async isSilent(seconds: number): Promise<boolean> {
+    for (const until = Date.now() + seconds * 1000; ; ) {
+      if (this.#held > 0) return false;
+      if (this.#ended || this.#gone) throw new PeerGone();
+      if (this.#draining || !(await this.#changed(until))) return true;
+    }
+  }
+
   async read(busy = false): Promise<Buffer> {
     await this.flush();
     for (;;) {

@@ -83,9 +83,13 @@ export class Resolver {
 
 /** The name under which the DNS tells the host of an address (RFC 1035, 3.5; RFC 3596, 2.5). */
 export function reverseName(address: IpAddress): string {
-  if (address.length === 4) return `${Array.from(address).reverse().join(".")}.in-addr.arpa`;
-  const digits = Buffer.from(address).toString("hex").split("").reverse();
-  return `${digits.join(".")}.ip6.arpa`;
+  return `${reversed(address)}.${address.length === 4 ? "in-addr" : "ip6"}.arpa`;
+}
+
+/** An address as the DNS counts it down: the numbers of IPv4, the hexadecimal digits of IPv6, the last one first. */
+export function reversed(address: IpAddress): string {
+  const parts = address.length === 4 ? Array.from(address) : Buffer.from(address).toString("hex").split("");
+  return parts.reverse().join(".");
 }
 
 /** Undefined: this cache can not tell. */

@@ -12,10 +12,11 @@ export interface Line {
   close(): void;
 }
 
-/** Opens a line; `seconds` is the longest wait. */
+/** Opens a line, from an own address `from` if that matters; `seconds` is the longest wait. */
 export type Connect<Kind extends Line = Line> = (
   kind: "stream" | "datagram",
   address: Uint8Array,
   port: number,
   seconds: number,
+  from?: Uint8Array,
 ) => Kind | Promise<Kind>;

@@ -70,14 +70,20 @@ export class StreamLine implements Line {
     socket.on("close", () => this.#happened(() => (this.#ended = true)));
   }
 
-  /** Connects. Throws ECONNREFUSED whatever kept it from that, but EMFILE and ETIMEDOUT where it is that. */
-  static async connect(address: Uint8Array, port: number, seconds: number): Promise<StreamLine> {
+  /** Connects, from an own address `from` if that matters. Throws ECONNREFUSED whatever kept it from that, but EMFILE and ETIMEDOUT where it is that. */
+  static async connect(
+    address: Uint8Array,
+    port: number,
+    seconds: number,
+    from?: Uint8Array,
+  ): Promise<StreamLine> {
     const socket = new StreamSocket({ allowHalfOpen: true });
     const line = new StreamLine(socket);
     const begun = Date.now();
     let connected = false;
     try {
-      socket.connect({ host: formatIp(address), port: port & 0xffff }, () =>
+      const own = from === undefined ? {} : { localAddress: formatIp(from) };
+      socket.connect({ host: formatIp(address), port: port & 0xffff, ...own }, () =>
         line.#happened(() => (connected = true)),
       );
       await line.#change.until(() => connected || line.#over, seconds, "connect");
@@ -252,8 +258,9 @@ export function connectLine(
   address: Uint8Array,
   port: number,
   seconds: number,
+  from?: Uint8Array,
 ): Promise<Line> {
   return kind === "stream"
-    ? StreamLine.connect(address, port, seconds)
+    ? StreamLine.connect(address, port, seconds, from)
     : DatagramLine.connect(address, port, seconds);
 }

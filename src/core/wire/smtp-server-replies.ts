@@ -15,6 +15,7 @@ export const replies = {
   data: reply("354 go ahead", null),
   flushed: reply("250 flushed", "2.0.0"),
   help: reply("214 qmail home page: https://cr.yp.to/qmail.html", "2.0.0"),
+  impatient: reply("554 you spoke before you were greeted (#5.5.1)"),
   noGateway: reply("553 sorry, that domain isn't in my list of allowed rcpthosts (#5.7.1)"),
   noMailbox: reply("550 sorry, no mailbox here by that name (#5.1.1)"),
   noQueue: reply("451 qqt failure (#4.3.0)"),

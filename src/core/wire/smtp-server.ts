@@ -35,6 +35,8 @@ export interface SmtpHost extends Omit<IntakeHost, "open"> {
   isOurs(ip: string): boolean;
   /** Whether mail for this address is taken from anybody. */
   allows(recipient: Buffer): boolean | Promise<boolean>;
+  /** What this client hears at each recipient that it may send to, if it is to be kept out. */
+  refusal(): Reply | undefined | Promise<Reply | undefined>;
   /** Whether an address that mail is taken for leads anywhere, as far as that is to be found out now. */
   exists(recipient: Buffer): boolean | Promise<boolean>;
   /** Starts a message; undefined: not now. */
@@ -213,10 +215,11 @@ export class SmtpServer {
     if (path === undefined) return replies.syntax;
     if (transaction.isBad) return replies.badSender;
     const { relayClient } = this.#settings;
-    if (relayClient === undefined) {
-      if (!(await this.#host.allows(path.address))) return replies.noGateway;
-      if (!(await this.#host.exists(path.address))) return replies.noMailbox;
-    }
+    const free = relayClient !== undefined;
+    if (!free && !(await this.#host.allows(path.address))) return replies.noGateway;
+    const refusal = await this.#host.refusal();
+    if (refusal !== undefined) return refusal;
+    if (!free && !(await this.#host.exists(path.address))) return replies.noMailbox;
     if (transaction.size > recipientsLimit) return replies.tooManyRecipients;
     const recipient = Buffer.concat([path.address, relayClient ?? Buffer.of()]);
     transaction.recipients.push(recipient);

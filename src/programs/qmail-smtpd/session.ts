@@ -7,6 +7,7 @@ import { databytes } from "../../core/control/databytes.ts";
 import { HostList, RcptHosts } from "../../core/control/rcpthosts.ts";
 import type { Mailboxes } from "../../core/delivery/mailbox.ts";
 import { isSystemError } from "../../core/exit.ts";
+import type { Resolver } from "../../core/net/resolver.ts";
 import { residentQueue } from "../../core/queue/resident-client.ts";
 import { Submission } from "../../core/queue/submit.ts";
 import { environmentBytes } from "../../core/sys/arguments.ts";
@@ -44,7 +45,7 @@ export async function converse(
       allowed: new RcptHosts(),
       checked: HostList.read("validrcpt"),
     }));
-    host = new Host(client, recipients, changed);
+    host = new Host(client, recipients, variable, changed);
     client.setPatience(attempt(replies.unreadableControls, timeout));
     session = new SmtpServer(settings, host);
     await session.greet();
@@ -94,11 +95,20 @@ class Host implements SmtpHost {
   readonly #changed: Readonly<Record<string, Buffer>> | undefined;
   #message: Submission | undefined;
   readonly #recipients: Recipients;
+  readonly #variable: Variables;
   #mailboxes: Mailboxes | undefined;
-  constructor(client: Client, recipients: Recipients, changed: Readonly<Record<string, Buffer>> | undefined) {
+  /** What the lists say, once they were asked. */
+  #verdict: { refusal: Promise<Reply | undefined> | undefined } | undefined;
+  constructor(
+    client: Client,
+    recipients: Recipients,
+    variable: Variables,
+    changed: Readonly<Record<string, Buffer>> | undefined,
+  ) {
     this.#client = client;
-    this.#changed = changed;
     this.#recipients = recipients;
+    this.#variable = variable;
+    this.#changed = changed;
   }
 
   reply(line: Buffer): void | Promise<void> {
@@ -125,6 +135,33 @@ class Host implements SmtpHost {
     const { Mailboxes } = await import("../../core/delivery/mailbox.ts");
     this.#mailboxes ??= attempt(replies.unreadableControls, () => new Mailboxes());
     return this.#mailboxes.mayHave(recipient);
+  }
+
+  refusal(): Promise<Reply | undefined> | undefined {
+    if (this.#verdict === undefined) {
+      const lines = attempt(replies.unreadableControls, () => controlLines("dnsbl"));
+      this.#verdict = { refusal: lines && this.#askLists(lines) };
+    }
+    return this.#verdict.refusal;
+  }
+
+  /** Once a session. Whoever may relay is known already. */
+  async #askLists(lines: readonly Buffer[]): Promise<Reply | undefined> {
+    const { blockList, refusalFor, saidOf } = await import("../../core/net/blocklists.ts");
+    const said = saidOf(this.#variable("RBLSMTPD"));
+    if (said !== undefined) return said === "welcome" ? undefined : said;
+    const ip = this.#variable("TCPREMOTEIP");
+    if (ip === undefined || this.#variable("RELAYCLIENT") !== undefined) return undefined;
+    const lists = lines.map((line) => blockList(line.toString("latin1")));
+    return await refusalFor(await this.#names(), lists, ip.toString("latin1"));
+  }
+
+  /** One of many sessions must not wait for the DNS as the only one may. */
+  async #names(): Promise<Resolver> {
+    const { Resolver, systemSettings } = await import("../../core/net/resolver.ts");
+    if (this.#changed === undefined) return new Resolver();
+    const { connectLine } = await import("../../core/sys/network-line.ts");
+    return new Resolver(systemSettings(), connectLine);
   }
 
   open(): Submission | undefined {

@@ -1,5 +1,7 @@
 /** An SMTP session without a network and without a queue: what was said, and what was queued. */
+
 import { SmtpServer, type SmtpSettings } from "../../../src/core/wire/smtp-server.ts";
+import type { Reply } from "../../../src/core/wire/smtp-server-replies.ts";
 
 /** What came of a session. Text has one character a byte. */
 export interface Transcript {
@@ -31,6 +33,8 @@ export interface Circumstances {
   /** Where the input is cut: lengths of the pieces, over and over. Default: not at all. */
   cuts?: readonly number[];
   withReceived?: boolean;
+  /** What a client that is to be kept out hears. */
+  refusal?: Reply;
 }
 
 /** Feeds a client's bytes to a session. Every piece is overwritten once it is taken, as a program's buffer is. */
@@ -46,6 +50,7 @@ export async function talk(input: string | Buffer, how: Circumstances = {}): Pro
       isOurs: (ip) => ["127.0.0.1", "0.0.0.0", "::1", "2001:db8::1"].includes(ip),
       allows: (recipient) => !latin1(recipient).endsWith("@far"),
       exists: (recipient) => !latin1(recipient).startsWith("nobody@"),
+      refusal: () => how.refusal,
       open: () => (how.noQueue === true ? undefined : queue(transcript, how)),
     },
   );
