@@ -2,6 +2,7 @@
  * checkpassword(8): reads a name and a password from descriptor 3 and, if they belong together, runs a program as that
  * user, in their home.
  */
+
 import { closeSync } from "node:fs";
 import { lowerCase } from "../core/bytes/text.ts";
 import { CdbDamaged } from "../core/control/cdbfile.ts";
@@ -11,6 +12,7 @@ import { errorText } from "../core/sys/errors.ts";
 import { execLikeShell } from "../core/sys/exec.ts";
 import { readSome } from "../core/sys/fd.ts";
 import { qmailHome, standardHome } from "../core/sys/home.ts";
+import { takeIds } from "../core/sys/ids.ts";
 import { changeDirectory } from "../core/sys/libc.ts";
 import { accountByName } from "../core/sys/passwd.ts";
 import { findRecord, parseRecord, UsersDamaged } from "../core/users/lookup.ts";
@@ -114,8 +116,5 @@ const initgroups = (process as { initgroups?: (user: string, group: number) => v
 function enter({ name, uid, gid, account }: Login): void {
   const self = process.geteuid?.();
   if (self === uid && (self !== 0 || !account)) return;
-  if (account) initgroups?.call(process, name.toString(), gid);
-  else process.setgroups?.([gid]);
-  process.setgid?.(gid);
-  process.setuid?.(uid);
+  takeIds(uid, gid, account ? () => initgroups?.call(process, name.toString(), gid) : undefined);
 }

@@ -1,12 +1,16 @@
 /** Lists of hosts and `.domain`s, above all control/rcpthosts: whom strangers may send mail to (qmail-smtpd(8)). */
+import { statSync } from "node:fs";
 import { lowerCase } from "../bytes/text.ts";
 import { isSystemError } from "../exit.ts";
 import { inHome } from "../sys/home.ts";
 import { CdbFile } from "./cdbfile.ts";
-import { controlLines } from "./control.ts";
+import { readControl, significantLines } from "./control.ts";
 
 const at = 64;
 const dot = 46;
+
+/** What was made of the bytes of a file, for as long as they are kept. */
+const lists = new WeakMap<Buffer, HostList>();
 
 /** A control file that lists hosts, and `.domain`s for all below them, as it is at the time of the call. */
 export class HostList {
@@ -18,8 +22,13 @@ export class HostList {
 
   /** The list in a control file; undefined: no such file. Throws where it cannot be read. */
   static read(name: string): HostList | undefined {
-    const lines = controlLines(name);
-    return lines && new HostList(lines);
+    const bytes = readControl(name);
+    if (bytes === undefined) return undefined;
+    const known = lists.get(bytes);
+    if (known !== undefined) return known;
+    const list = new HostList(significantLines(bytes));
+    lists.set(bytes, list);
+    return list;
   }
 
   /** Whether the host of an address is listed; without an @ it has none. */
@@ -48,8 +57,10 @@ export class RcptHosts {
 }
 
 function openMore(): CdbFile | undefined {
+  const path = inHome("control", "morercpthosts.cdb");
   try {
-    return new CdbFile(inHome("control", "morercpthosts.cdb"));
+    // Asking first costs less than an error, and most hosts have none.
+    return statSync(path, { throwIfNoEntry: false }) && new CdbFile(path);
   } catch (failure) {
     if (isSystemError(failure, "ENOENT")) return undefined;
     throw failure;

@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from "node:net";
 import { parseIp } from "../bytes/ip.ts";
 import { leadingNumber } from "../bytes/text.ts";
 import { CdbFile } from "../control/cdbfile.ts";
+import { keepControls } from "../control/control.ts";
 import { type Rule, type RuleClient, ruleFor } from "../control/tcprules.ts";
 import { isSystemError, permanent, temporary } from "../exit.ts";
 import { environment } from "../sys/arguments.ts";
@@ -10,6 +11,7 @@ import type { Variables } from "../sys/connection.ts";
 import type { Endpoint } from "../sys/endpoints.ts";
 import { errorText } from "../sys/errors.ts";
 import { writeAll } from "../sys/fd.ts";
+import { takeIds } from "../sys/ids.ts";
 import { openFileLimit } from "../sys/limits.ts";
 import { accountByName } from "../sys/passwd.ts";
 import { PeerGone } from "../sys/peer.ts";
@@ -43,6 +45,7 @@ export async function listen(options: ListenOptions, service: Service): Promise<
   try {
     await listener.open();
     becomeUser(options);
+    keepControls();
     listener.admit();
     await promise;
     process.on("SIGTERM", () => listener.cut());
@@ -266,9 +269,7 @@ function becomeUser({ program, user }: ListenOptions): void {
   const account = accountByName(user);
   if (account === undefined) throw permanent(`${program}: fatal: there is no user ${user}\n`);
   try {
-    process.setgroups?.([account.gid]);
-    process.setgid?.(account.gid);
-    process.setuid?.(account.uid);
+    takeIds(account.uid, account.gid);
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
     throw temporary(`${program}: fatal: unable to become ${user}: ${errorText(failure.code)}\n`);

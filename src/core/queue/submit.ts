@@ -10,7 +10,8 @@
 import { statSync } from "node:fs";
 import { Exit, isSystemError } from "../exit.ts";
 import { isThisExecutable } from "../sys/exec.ts";
-import { idsAreReal, inHome } from "../sys/home.ts";
+import { inHome } from "../sys/home.ts";
+import { idsAreReal } from "../sys/ids.ts";
 import type { Start } from "../sys/spawn.ts";
 import { queueExit } from "./codes.ts";
 import { envelopeOf } from "./envelope.ts";

@@ -2,13 +2,10 @@
  * The qmail home, from which every path is built: /var/qmail, or $QMAILHOME where the process runs with real =
  * effective ids, so that no caller can lead a set-uid program astray.
  */
+import { idsAreReal } from "./ids.ts";
+
 /** Where qmail is installed for the whole system. */
 export const standardHome = "/var/qmail";
-
-/** Whether the process has the ids of who called it. */
-export function idsAreReal(): boolean {
-  return process.getuid?.() === process.geteuid?.() && process.getgid?.() === process.getegid?.();
-}
 
 /** The home directory of qmail, without a slash at its end. */
 export function qmailHome(): string {

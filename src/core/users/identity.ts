@@ -3,9 +3,11 @@
  * qmailq; a private home runs entirely as one user, its owner. Decided by what this process can do and by what the
  * disk shows, never by where the home is.
  */
+
 import { statSync } from "node:fs";
 import { isSystemError, temporary } from "../exit.ts";
 import { inHome, qmailHome } from "../sys/home.ts";
+import { takeIds } from "../sys/ids.ts";
 import { accountByName, groupByName } from "../sys/passwd.ts";
 
 /** A user and its group, as numbers. */
@@ -63,9 +65,7 @@ export function idsOf(user: QmailUser): Ids {
 
 /** Becomes that user for good: its group alone, no supplementary groups. */
 export function become({ uid, gid }: Ids): void {
-  process.setgroups?.([gid]);
-  process.setgid?.(gid);
-  process.setuid?.(uid);
+  takeIds(uid, gid);
 }
 
 /**
