@@ -6,7 +6,6 @@ import { lspawnCode } from "../core/delivery/codes.ts";
 import { CutReport, WholeOutput } from "../core/delivery/output.ts";
 import { localReport } from "../core/delivery/report.ts";
 import { type Delivery, DeliveryTrouble, enterMessages, serve } from "../core/delivery/slots.ts";
-import { encodeRequest } from "../core/delivery/worker-words.ts";
 import { type WorkerStart, Workers } from "../core/delivery/workers.ts";
 import { isSystemError } from "../core/exit.ts";
 import { mayPass } from "../core/sys/errors.ts";
@@ -142,10 +141,9 @@ async function askWorker(
   how: WorkerStart,
   output: CutReport,
 ): Promise<End | undefined> {
-  const request = encodeRequest(words);
-  if (request === undefined || !isThisExecutable(inHome("bin/qmail-local"))) return undefined;
-  const outcome = await workers.deliver(`${how.ids?.uid}:${how.ids?.gid}`, how, request, message);
-  if (outcome.kind === "programs") return undefined;
+  if (!isThisExecutable(inHome("bin/qmail-local"))) return undefined;
+  const outcome = await workers.deliver(`${how.ids?.uid}:${how.ids?.gid}`, how, words, message);
+  if (outcome === undefined || outcome.kind === "programs") return undefined;
   if (outcome.kind === "gone") return "signal" in outcome.end ? outcome.end : { signal: "gone" };
   output.add(outcome.text);
   return { code: outcome.code };

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
+  rmdirSync,
   symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -85,7 +86,7 @@ test("who waits holds no message and no home", async () => {
   expect(open.filter((path) => path.startsWith(home.path))).toEqual([]);
 });
 
-test("side by side, as many as there are deliveries", async () => {
+test("what only puts messages into Maildirs is done by one process for all", async () => {
   start();
   for (let slot = 0; slot < 40; slot++) await spawner.deliver(slot, "joe@h");
   const slots = new Set<number>();
@@ -96,8 +97,46 @@ test("side by side, as many as there are deliveries", async () => {
   }
   expect(slots.size).toBe(40);
   expect(messages("joe").length).toBe(40);
+  expect(children()).toHaveLength(1);
+});
+
+test("one of many that fails leaves the others alone", async () => {
+  start();
+  rmdirSync(join(home.path, "out/ann/Maildir/new"));
+  for (let slot = 0; slot < 20; slot++) await spawner.deliver(slot, slot % 4 === 1 ? "ann@h" : "joe@h");
+  const reports = new Map<number, string>();
+  while (reports.size < 20) reports.set(...(await spawner.report()));
+  for (const [slot, report] of reports)
+    expect(report).toBe(slot % 4 === 1 ? "ZTemporary error on maildir delivery. (#4.3.0)\n" : delivered);
+  expect(messages("joe").length).toBe(15);
+  expect(readdirSync(join(home.path, "out/ann/Maildir/tmp"))).toEqual([]);
+});
+
+test("everything else side by side, as many as there are deliveries", async () => {
+  home.write("out/joe/.qmail", "./Maildir/\n./Maildir/\n");
+  start();
+  for (let slot = 0; slot < 40; slot++) await spawner.deliver(slot, "joe@h");
+  const slots = new Set<number>();
+  for (let count = 0; count < 40; count++) {
+    const [slot, report] = await spawner.report();
+    expect(report).toBe("Kdid 2+0+0\n");
+    slots.add(slot);
+  }
+  expect(slots.size).toBe(40);
+  expect(messages("joe").length).toBe(80);
   // Some are not needed any more.
   await until(() => children().length <= 30);
+});
+
+test("a message that many get at once is whole for each, however large", async () => {
+  const text = `Subject: large\n\n${"0123456789abcdef".repeat(20_000)}\n`;
+  home.write("queue/mess/7/30", text);
+  start();
+  for (let slot = 0; slot < 10; slot++) await spawner.deliver(slot, "joe@h");
+  for (let count = 0; count < 10; count++) expect((await spawner.report())[1]).toBe(delivered);
+  expect(messages("joe")).toHaveLength(10);
+  for (const name of messages("joe"))
+    expect(readFileSync(join(home.path, "out/joe/Maildir/new", name), "latin1")).toEndWith(text);
 });
 
 test("programs get a qmail-local of their own, and nothing is done twice", async () => {
@@ -162,8 +201,7 @@ test("one that is killed at work takes one delivery with it, for a while", async
   start();
   await spawner.deliver(3, "joe@h");
   await until(() => messages("joe").length === 1);
-  const [worker = 0] = children();
-  process.kill(worker, "SIGKILL");
+  for (const worker of children()) process.kill(worker, "SIGKILL");
   expect(await spawner.report()).toEqual([3, "Zqmail-local crashed.\n"]);
   // It may have been killed before anybody read: this opens at once all the same.
   const released = openSync(fifo, "r+");

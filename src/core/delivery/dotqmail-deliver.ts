@@ -4,7 +4,7 @@
  * home; every delivery reads the message from its beginning.
  */
 import { Exit, isSystemError, permanent, temporary } from "../exit.ts";
-import { deliverToMaildir, MaildirFailure, type MaildirStep } from "../maildir/deliver.ts";
+import { deliverToMaildir, MaildirDelivery, MaildirFailure, type MaildirStep } from "../maildir/deliver.ts";
 import { appendToMbox, MboxFailure, type MboxStep } from "../maildir/mbox.ts";
 import { Submission } from "../queue/submit.ts";
 import { errorText, mayPass } from "../sys/errors.ts";
@@ -133,6 +133,7 @@ export function runsPrograms(plan: Plan): boolean {
 }
 
 const messageDescriptor = 0;
+const slash = 47;
 
 function rewindMessage(): void {
   try {
@@ -152,14 +153,50 @@ const maildirTexts: Readonly<Record<MaildirStep, string>> = {
 
 function toMaildir(directory: Buffer, { returnPath, deliveredTo }: HeaderLines): void {
   rewindMessage();
+  orMaildirTrouble(() =>
+    deliverToMaildir(directory, Buffer.concat([returnPath, deliveredTo]), messageDescriptor),
+  );
+}
+
+/** A step of a delivery to a Maildir. @throws Exit 111 with the report */
+export function orMaildirTrouble<Result>(step: () => Result): Result {
   try {
-    deliverToMaildir(directory, Buffer.concat([returnPath, deliveredTo]), messageDescriptor);
+    return step();
   } catch (failure) {
     if (!(failure instanceof MaildirFailure)) throw failure;
     const passes = failure.cause !== undefined && mayPass(failure.cause.code);
     throw temporary(maildirTexts[failure.step === "directory" && passes ? "write" : failure.step]);
   }
 }
+
+/**
+ * Begins a delivery that is nothing but one to a Maildir, of the message on descriptor 0; undefined where it is
+ * anything else, and nothing was done. It can be ended in any directory.
+ * @throws Exit 111 with the report
+ */
+export function beginMaildir(plan: Plan, home: Buffer): MaildirDelivery | undefined {
+  const directory = onlyMaildir(plan);
+  if (directory === undefined) return undefined;
+  rewindMessage();
+  const header = Buffer.concat([plan.lines.returnPath, plan.lines.deliveredTo]);
+  return orMaildirTrouble(() => new MaildirDelivery(below(home, directory), header, messageDescriptor));
+}
+
+/** The report of such a delivery. */
+export const oneMaildir = "did 1+0+0\n";
+
+function onlyMaildir(plan: Plan): Buffer | undefined {
+  try {
+    const [first, second] = steps(plan);
+    return first?.kind === "maildir" && second === undefined ? first.argument : undefined;
+  } catch (failure) {
+    if (!(failure instanceof Exit)) throw failure;
+    return undefined;
+  }
+}
+
+const below = (home: Buffer, path: Buffer): Buffer =>
+  path[0] === slash ? path : Buffer.concat([home, Buffer.of(slash), path]);
 
 const mboxTexts: Readonly<Record<MboxStep, (name: string, reason: string) => string>> = {
   open: (name, reason) => `Unable to open ${name}: ${reason}. (#4.2.1)\n`,

@@ -1,7 +1,8 @@
 /**
- * The warm qmail-locals of qmail-lspawn: processes that have become a user and deliver one message after another, so
- * that a delivery costs no start of a process. There are as many as there are deliveries at once; one that finds
- * nothing to do for a while ends. Whoever dies takes one delivery with it, which is tried again later.
+ * The warm qmail-locals of qmail-lspawn: processes that have become a user and deliver messages, so that a delivery
+ * costs no start of a process. One takes all deliveries of its user that can be made beside others; for the rest there
+ * are as many as there are deliveries at once, one each. One that finds nothing to do for a while ends. Whoever dies
+ * takes its deliveries with it, which are tried again later.
  */
 import { closeSync } from "node:fs";
 import { isSystemError } from "../exit.ts";
@@ -9,7 +10,14 @@ import { closeAll, sendWithDescriptor, socketPair } from "../sys/handing.ts";
 import { arrivals } from "../sys/input.ts";
 import { pipe } from "../sys/libc.ts";
 import { type Child, type End, type Start, start } from "../sys/spawn.ts";
-import { type Answer, AnswerReader } from "./worker-words.ts";
+import {
+  type Answer,
+  AnswerReader,
+  encodeArguments,
+  encodeRequest,
+  type Manner,
+  outstandingLimit,
+} from "./worker-words.ts";
 
 /** How to start one: all but its descriptors. */
 export type WorkerStart = Omit<Start, "descriptors">;
@@ -20,85 +28,118 @@ const idleLimit = 20_000;
 /** How many without work there may be in all; the one that waits longest goes. */
 const idleMost = 30;
 
-/** The worker is gone, or what it says makes no sense. */
-export type Outcome = Answer | { kind: "gone"; end: End };
+/** What came of a delivery; or the worker is gone, or what it says makes no sense. */
+export type Outcome = { kind: "exit"; code: number; text: Buffer } | { kind: "programs" } | Gone;
+
+type Gone = { kind: "gone"; end: End };
+
+/** A worker's place: all of one kind and manner can stand in for each other. */
+type Place = `${string} ${Manner}`;
 
 export class Workers {
-  /** Those without work, by what they are; the last to have worked is the last of its list. */
-  readonly #idle = new Map<string, Worker[]>();
+  /** Those that may be given work, by place; the last to have had some is the last of its list. */
+  readonly #free = new Map<Place, Worker[]>();
 
   /**
-   * Has one request done by a worker of this kind, started if there is none; `message` stays ours. Throws (EPERM,
-   * EAGAIN, ...) if none can be started.
+   * Has one delivery made by a worker of this kind, started if there is none; `message` stays ours. Undefined: its
+   * arguments are too long. Throws (EPERM, EAGAIN, ...) if no worker can be started.
    */
-  async deliver(kind: string, how: WorkerStart, request: Buffer, message: number): Promise<Outcome> {
-    for (;;) {
-      const waiting = this.#take(kind);
-      const worker = waiting ?? new Worker(how);
-      if (!worker.send(request, message)) {
-        worker.dismiss();
-        // One that died while it had nothing to do says nothing about this delivery.
-        if (waiting !== undefined) continue;
-        return { kind: "gone", end: await worker.ended };
-      }
-      const outcome = await worker.answer();
-      if (outcome.kind === "gone") worker.dismiss();
-      else this.#rest(kind, worker);
-      return outcome;
-    }
+  async deliver(
+    kind: string,
+    how: WorkerStart,
+    words: readonly Buffer[],
+    message: number,
+  ): Promise<Outcome | undefined> {
+    const args = encodeArguments(words);
+    if (args === undefined) return undefined;
+    const first = await this.#ask(`${kind} shared`, how, args, message);
+    if (first.kind !== "alone") return first;
+    const second = await this.#ask(`${kind} alone`, how, args, message);
+    return second.kind === "alone" ? { kind: "gone", end: { signal: "nonsense" } } : second;
   }
 
   /** Lets all go that have no work. */
   dismiss(): void {
-    for (const list of this.#idle.values()) for (const worker of list) worker.dismiss();
-    this.#idle.clear();
+    for (const list of this.#free.values()) for (const worker of list) if (worker.isIdle) worker.dismiss();
+    this.#free.clear();
   }
 
-  #take(kind: string): Worker | undefined {
-    const list = this.#idle.get(kind);
-    const worker = list?.pop();
-    if (list?.length === 0) this.#idle.delete(kind);
-    if (worker !== undefined) clearTimeout(worker.timer);
-    return worker;
+  async #ask(place: Place, how: WorkerStart, args: Buffer, message: number): Promise<Answer | Gone> {
+    const manner = place.endsWith("shared") ? "shared" : "alone";
+    for (;;) {
+      const waiting = this.#free.get(place)?.at(-1);
+      const worker = waiting ?? new Worker(how, manner);
+      clearTimeout(worker.timer);
+      const answer = worker.ask(args, message);
+      if (answer === undefined) {
+        this.#remove(place, worker);
+        worker.dismiss();
+        // One that died before says nothing about this delivery.
+        if (waiting !== undefined) continue;
+        return { kind: "gone", end: await worker.ended };
+      }
+      if (waiting === undefined) this.#add(place, worker);
+      if (worker.isFull) this.#remove(place, worker);
+      const outcome = await answer;
+      if (outcome.kind === "gone") this.#remove(place, worker);
+      else this.#rest(place, worker);
+      return outcome;
+    }
   }
 
-  #rest(kind: string, worker: Worker): void {
-    const list = this.#idle.get(kind) ?? [];
+  #add(place: Place, worker: Worker): void {
+    const list = this.#free.get(place) ?? [];
+    if (list.includes(worker)) return;
     list.push(worker);
-    this.#idle.set(kind, list);
+    this.#free.set(place, list);
+  }
+
+  #remove(place: Place, worker: Worker): void {
+    const left = (this.#free.get(place) ?? []).filter((other) => other !== worker);
+    if (left.length > 0) this.#free.set(place, left);
+    else this.#free.delete(place);
+  }
+
+  #rest(place: Place, worker: Worker): void {
+    this.#add(place, worker);
+    if (!worker.isIdle) return;
     worker.since = performance.now();
-    worker.timer = setTimeout(() => this.#drop(kind, worker), idleLimit);
+    worker.timer = setTimeout(() => this.#drop(place, worker), idleLimit);
     worker.timer.unref();
     this.#limit();
   }
 
   #limit(): void {
-    const all = [...this.#idle].flatMap(([kind, list]) => list.map((worker) => ({ kind, worker })));
-    if (all.length <= idleMost) return;
-    const oldest = all.reduce((a, b) => (a.worker.since <= b.worker.since ? a : b));
-    this.#drop(oldest.kind, oldest.worker);
+    const idle = [...this.#free].flatMap(([place, list]) =>
+      list.filter(({ isIdle }) => isIdle).map((worker) => ({ place, worker })),
+    );
+    if (idle.length <= idleMost) return;
+    const oldest = idle.reduce((a, b) => (a.worker.since <= b.worker.since ? a : b));
+    this.#drop(oldest.place, oldest.worker);
   }
 
-  #drop(kind: string, worker: Worker): void {
-    const left = (this.#idle.get(kind) ?? []).filter((other) => other !== worker);
-    if (left.length > 0) this.#idle.set(kind, left);
-    else this.#idle.delete(kind);
+  #drop(place: Place, worker: Worker): void {
+    this.#remove(place, worker);
     clearTimeout(worker.timer);
     worker.dismiss();
   }
 }
 
 class Worker {
+  readonly #manner: Manner;
   readonly #child: Child;
   readonly #socket: number;
   readonly #answers: number;
-  readonly #pieces: AsyncIterator<Uint8Array>;
+  /** Whoever waits for an answer, by number. */
+  readonly #asked = new Map<number, (outcome: Answer | Gone) => void>();
+  #number = 0;
   #dismissed = false;
   /** When it has rested enough; and since when it rests (performance.now()). */
   timer: NodeJS.Timeout | undefined;
   since = 0;
 
-  constructor(how: WorkerStart) {
+  constructor(how: WorkerStart, manner: Manner) {
+    this.#manner = manner;
     const [socket, theirs] = socketPair();
     let ends: [number, number] | undefined;
     try {
@@ -112,36 +153,34 @@ class Worker {
     }
     this.#socket = socket;
     this.#answers = ends[0];
-    this.#pieces = arrivals(this.#answers)[Symbol.asyncIterator]();
+    void this.#listen();
   }
 
   get ended(): Promise<End> {
     return this.#child.ended;
   }
 
-  /** False: it is not there any more. */
-  send(request: Buffer, message: number): boolean {
-    try {
-      sendWithDescriptor(this.#socket, request, message);
-      return true;
-    } catch (failure) {
-      if (!isSystemError(failure)) throw failure;
-      return false;
-    }
+  get isIdle(): boolean {
+    return this.#asked.size === 0;
   }
 
-  async answer(): Promise<Outcome> {
-    const reader = new AnswerReader();
-    for (;;) {
-      const { done, value } = await this.#pieces.next();
-      if (done) return { kind: "gone", end: await this.ended };
-      const answer = reader.add(value);
-      if (answer === "nonsense") {
-        this.#child.kill("SIGKILL");
-        return { kind: "gone", end: await this.ended };
-      }
-      if (answer !== undefined) return answer;
+  get isFull(): boolean {
+    return this.#asked.size >= (this.#manner === "shared" ? outstandingLimit : 1);
+  }
+
+  /** Asks for one delivery. Undefined: it is not there any more. */
+  ask(args: Buffer, message: number): Promise<Answer | Gone> | undefined {
+    if (this.#dismissed) return undefined;
+    const number = this.#next();
+    try {
+      sendWithDescriptor(this.#socket, encodeRequest(number, this.#manner, args), message);
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      return undefined;
     }
+    const { promise, resolve } = Promise.withResolvers<Answer | Gone>();
+    this.#asked.set(number, resolve);
+    return promise;
   }
 
   /** It ends when it has nothing more to read. */
@@ -149,12 +188,39 @@ class Worker {
     if (this.#dismissed) return;
     this.#dismissed = true;
     closeSync(this.#socket);
-    void this.#leave();
   }
 
-  /** Nobody reads the pipe any more when it is closed. */
-  async #leave(): Promise<void> {
-    while (!(await this.#pieces.next()).done);
+  #next(): number {
+    do this.#number = (this.#number + 1) & 0xffff;
+    while (this.#asked.has(this.#number));
+    return this.#number;
+  }
+
+  /** Reads to the end, also of one that was dismissed: until then nobody may close the pipe. */
+  async #listen(): Promise<void> {
+    const reader = new AnswerReader();
+    for await (const piece of arrivals(this.#answers)) {
+      const answers = reader.add(piece);
+      if (answers === "nonsense" || !this.#deliverAll(answers)) {
+        this.#child.kill("SIGKILL");
+        break;
+      }
+    }
+    this.dismiss();
+    const end = await this.ended;
+    for (const resolve of this.#asked.values()) resolve({ kind: "gone", end });
+    this.#asked.clear();
     closeSync(this.#answers);
+  }
+
+  /** False: an answer to nothing that was asked. */
+  #deliverAll(answers: readonly { number: number; answer: Answer }[]): boolean {
+    for (const { number, answer } of answers) {
+      const resolve = this.#asked.get(number);
+      if (resolve === undefined) return false;
+      this.#asked.delete(number);
+      resolve(answer);
+    }
+    return true;
   }
 }

@@ -46,22 +46,70 @@ export function deliverToMaildir(
   header: Uint8Array,
   message: number,
 ): string {
-  const below = (path: string): Buffer => Buffer.concat([Buffer.from(directory), Buffer.from(`/${path}`)]);
-  const deadline = Date.now() + limit * 1000;
-  // "." can be looked up only where chdir(2) would work, too.
-  during("directory", () => statSync(below(".")));
-  const { fd, name } = during("write", () => createTemporary(below));
-  const temporary = below(`tmp/${name}`);
+  const delivery = new MaildirDelivery(directory, header, message);
   try {
-    fill(fd, header, message, deadline);
-    during("write", () => {
-      linkSync(temporary, below(`new/${name}`));
-      syncDirectory(below("new"));
-    });
+    duringWrite(() => syncFile(delivery.file));
+    delivery.link();
+    duringWrite(() => syncDirectory(delivery.folder));
+    return delivery.path;
   } finally {
-    remove(temporary);
+    delivery.end();
   }
-  return `new/${name}`;
+}
+
+/** A delivery whose barriers are its caller's, who may have many: in this order, and end() always. */
+export class MaildirDelivery {
+  /** The written file: a barrier for it comes before link(). */
+  readonly file: number;
+  /** The directory `new`: a barrier for its names comes after link(). */
+  readonly folder: Buffer;
+  /** `new/U`. */
+  readonly path: string;
+  readonly #temporary: Buffer;
+  #open = true;
+
+  /** Writes the file. @throws MaildirFailure, with nothing left in `tmp` */
+  constructor(directory: string | Uint8Array, header: Uint8Array, message: number) {
+    const below = (path: string): Buffer => Buffer.concat([Buffer.from(directory), Buffer.from(`/${path}`)]);
+    const deadline = Date.now() + limit * 1000;
+    // "." can be looked up only where chdir(2) would work, too.
+    during("directory", () => statSync(below(".")));
+    const { fd, name } = duringWrite(() => createTemporary(below));
+    this.file = fd;
+    this.folder = below("new");
+    this.path = `new/${name}`;
+    this.#temporary = below(`tmp/${name}`);
+    try {
+      duringWrite(() => writeAll(fd, header));
+      copy(message, fd, deadline);
+    } catch (failure) {
+      this.end();
+      throw failure;
+    }
+  }
+
+  /** Shows the message to readers. @throws MaildirFailure */
+  link(): void {
+    duringWrite(() => {
+      this.#close();
+      linkSync(this.#temporary, Buffer.concat([this.folder, Buffer.from(this.path.slice("new".length))]));
+    });
+  }
+
+  /** Removes the name in tmp; if that fails, readers do it after 36 hours. */
+  end(): void {
+    if (this.#open) this.#close();
+    try {
+      unlinkSync(this.#temporary);
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+    }
+  }
+
+  #close(): void {
+    this.#open = false;
+    closeSync(this.file);
+  }
 }
 
 type Below = (path: string) => Buffer;
@@ -80,29 +128,13 @@ function createTemporary(below: Below): { fd: number; name: string } {
   }
 }
 
-/** Writes the file, makes it durable, closes it. */
-function fill(fd: number, header: Uint8Array, message: number, deadline: number): void {
-  let open = true;
-  try {
-    during("write", () => writeAll(fd, header));
-    copy(message, fd, deadline);
-    during("write", () => {
-      syncFile(fd);
-      open = false;
-      closeSync(fd);
-    });
-  } finally {
-    if (open) closeSync(fd);
-  }
-}
-
 function copy(from: number, to: number, deadline: number): void {
   const buffer = Buffer.allocUnsafe(chunk);
   for (;;) {
     const length = during("read", () => readSome(from, buffer));
     if (length === 0) return;
     if (Date.now() > deadline) throw new MaildirFailure("timeout");
-    during("write", () => writeAll(to, buffer.subarray(0, length)));
+    duringWrite(() => writeAll(to, buffer.subarray(0, length)));
   }
 }
 
@@ -114,11 +146,5 @@ function during<T>(step: MaildirStep, work: () => T): T {
   }
 }
 
-/** Removes the name in tmp; if that fails, readers do it after 36 hours. */
-function remove(path: Buffer): void {
-  try {
-    unlinkSync(path);
-  } catch (failure) {
-    if (!isSystemError(failure)) throw failure;
-  }
-}
+/** A step of writing that failed. */
+export const duringWrite = <T>(work: () => T): T => during("write", work);

@@ -3,7 +3,9 @@
  * fails throws, and its caller reports a temporary failure (DESIGN: durability).
  */
 import { closeSync, constants, fsyncSync, openSync } from "node:fs";
+import { release } from "node:os";
 import { isSystemError } from "../exit.ts";
+import { syncFileSystem } from "./libc.ts";
 
 /** Makes a file's content durable. */
 export function syncFile(fd: number): void {
@@ -21,6 +23,22 @@ export function syncDirectory(path: string | Buffer): void {
   } catch (failure) {
     // EINVAL: this file system has no sync of directories (some network and FUSE ones); it does what it can unasked.
     if (!isSystemError(failure, "EINVAL")) throw failure;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Since Linux 5.8, syncfs(2) tells if data could not be written; before, its success says nothing. */
+export function syncfsTells(): boolean {
+  const [major = 0, minor = 0] = release().split(".").map(Number);
+  return major > 5 || (major === 5 && minor >= 8);
+}
+
+/** Makes everything on the file system of a directory durable. */
+export function syncFileSystemOf(directory: string | Buffer): void {
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    syncFileSystem(fd);
   } finally {
     closeSync(fd);
   }

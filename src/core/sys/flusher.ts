@@ -1,6 +1,7 @@
 /** Flushes that do not block: a thread of its own waits for the disk. */
 import { constants, openSync, statSync } from "node:fs";
-import { constants as os, release } from "node:os";
+import { constants as os } from "node:os";
+import { syncfsTells } from "./durable.ts";
 import { systemError } from "./libc.ts";
 
 /** What the thread is told. */
@@ -17,12 +18,6 @@ export interface FlushResult {
   number: number;
   /** The name of the errno of what failed. */
   code: string | undefined;
-}
-
-/** Since Linux 5.8, syncfs(2) tells if data could not be written; before, its success says nothing. */
-function syncfsTells(): boolean {
-  const [major = 0, minor = 0] = release().split(".").map(Number);
-  return major > 5 || (major === 5 && minor >= 8);
 }
 
 /** Where the thread's code is: beside this file, or in the executable under the name that scripts/build.ts gave it. */
