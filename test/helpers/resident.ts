@@ -128,6 +128,13 @@ export class Resident {
     return childrenOf(this.pid).map(([, state, name]) => `${state} ${name}`);
   }
 
+  /** The numbers of those that live. */
+  childPids(): number[] {
+    return childrenOf(this.pid)
+      .filter(([, state]) => state !== "Z")
+      .map(([pid]) => pid);
+  }
+
   /** Memory that is its own, and its part of what it shares, in kB. */
   get memory(): number {
     return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${this.pid}/smaps_rollup`, "latin1"))?.[1]);
