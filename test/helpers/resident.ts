@@ -83,7 +83,7 @@ export class Resident {
   /** What it wrote to descriptor 2. */
   log = "";
 
-  private constructor(home: Scratch, how: Start) {
+  private constructor(home: { path: string }, how: Start) {
     const { program = "qmail-smtpd", listen = ["127.0.0.1:0"], options = [], words = [], through = [] } = how;
     const addresses = listen.flatMap((address) => ["--listen", address]);
     this.child = Bun.spawn([...through, join(bin, program), ...addresses, ...options, ...words], {
@@ -93,7 +93,7 @@ export class Resident {
   }
 
   /** Starts it and waits until it listens on every address. */
-  static async start(home: Scratch, how: Start = {}): Promise<Resident> {
+  static async start(home: { path: string }, how: Start = {}): Promise<Resident> {
     const server = new Resident(home, how);
     const wanted = how.listen?.length ?? 1;
     const reading = server.#read();
