@@ -123,6 +123,13 @@ export class Resident {
     return readdirSync(`/proc/${this.pid}/fd`).length;
   }
 
+  /** Whether anybody listens on its first port. */
+  get listens(): boolean {
+    const hexadecimal = this.port.toString(16).toUpperCase().padStart(4, "0");
+    const listening = new RegExp(`^ *\\d+: [0-9A-F]+:${hexadecimal} [0-9A-F:]+ 0A `, "m");
+    return ["tcp", "tcp6"].some((table) => listening.test(readFileSync(`/proc/net/${table}`, "latin1")));
+  }
+
   /** Its children, dead ones too, each as its state and its name. */
   children(): string[] {
     return childrenOf(this.pid).map(([, state, name]) => `${state} ${name}`);
