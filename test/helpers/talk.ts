@@ -12,8 +12,10 @@ export class Talk {
   failure: string | undefined;
   readonly ended: Promise<void>;
 
-  constructor(port: number, host = "127.0.0.1") {
-    this.socket = connect({ port, host, allowHalfOpen: true, noDelay: true });
+  /** `from`: the address it comes from. */
+  constructor(port: number, host = "127.0.0.1", from?: string) {
+    const local = from === undefined ? {} : { localAddress: from };
+    this.socket = connect({ port, host, ...local, allowHalfOpen: true, noDelay: true });
     this.socket.on("data", (bytes) => {
       this.text += bytes.toString("latin1");
     });
