@@ -1,6 +1,6 @@
 /** A client that does what it is told, with a socket of its own. */
 import { connect, type Socket } from "node:net";
-import { until } from "./resident.ts";
+import { until } from "./server.ts";
 
 export class Talk {
   readonly socket: Socket;

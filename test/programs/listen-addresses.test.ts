@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { netstring } from "../../src/core/wire/netstring.ts";
-import { Resident, ServerHome, type Start } from "../helpers/resident.ts";
+import { Resident, ServerHome, type Start } from "../helpers/server.ts";
 import { session, steady } from "../helpers/talk.ts";
 
 setDefaultTimeout(60_000);

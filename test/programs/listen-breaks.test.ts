@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { longText, shortText, ways } from "../helpers/messages.ts";
-import { Resident, ServerHome, until } from "../helpers/resident.ts";
+import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
 setDefaultTimeout(120_000);

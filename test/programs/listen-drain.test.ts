@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { longText, shortText, ways } from "../helpers/messages.ts";
-import { Resident, ServerHome, until } from "../helpers/resident.ts";
+import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
 setDefaultTimeout(60_000);

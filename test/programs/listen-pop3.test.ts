@@ -4,7 +4,7 @@ import { readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bin } from "../helpers/built.ts";
 import { PrivateHome } from "../helpers/home.ts";
-import { Resident, until } from "../helpers/resident.ts";
+import { Resident, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
 setDefaultTimeout(120_000);

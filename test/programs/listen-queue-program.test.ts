@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { run } from "../helpers/built.ts";
 import { longText, shortText, ways } from "../helpers/messages.ts";
-import { Resident, ServerHome, until } from "../helpers/resident.ts";
+import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, steady, Talk } from "../helpers/talk.ts";
 
 setDefaultTimeout(60_000);

@@ -1,6 +1,6 @@
 /** Clients of servers that stay which take nothing, send nothing, or next to nothing; and honest ones that are just slow. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { Resident, ServerHome, until } from "../helpers/resident.ts";
+import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
 setDefaultTimeout(120_000);

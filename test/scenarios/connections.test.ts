@@ -1,7 +1,7 @@
 /** The quick form of connections.ts; and more clients than there are descriptors, or than the limits allow. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { shortText, ways } from "../helpers/messages.ts";
-import { Resident, ServerHome, until } from "../helpers/resident.ts";
+import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 import { connections } from "./connections.ts";
 

@@ -6,7 +6,7 @@
  */
 import { parseArgs } from "node:util";
 import { shortText, ways } from "../helpers/messages.ts";
-import { Resident, ServerHome, until } from "../helpers/resident.ts";
+import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
 /** A server after a part of the connections. Memory (PSS) in kB. */

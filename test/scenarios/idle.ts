@@ -5,7 +5,7 @@
  *   bun test/scenarios/idle.ts [--connections 1000] [--transactions 50]
  */
 import { parseArgs } from "node:util";
-import { Resident, ServerHome, until } from "../helpers/resident.ts";
+import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { Talk } from "../helpers/talk.ts";
 
 export interface Idle {

@@ -10,7 +10,7 @@ import { netstring } from "../../src/core/wire/netstring.ts";
 import { installLauncher } from "../helpers/launcher.ts";
 import { layOutQueue } from "../helpers/layout.ts";
 import { mountEmpty, privateSystem } from "../helpers/namespace.ts";
-import { childrenOf } from "../helpers/resident.ts";
+import { childrenOf } from "../helpers/server.ts";
 import { session } from "../helpers/talk.ts";
 import { install } from "./system-wide.ts";
 
