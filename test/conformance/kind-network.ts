@@ -52,18 +52,28 @@ export async function networkCase(
   const before = collected();
   const input = world.fill(field(test, "stdin") ?? "", words);
   const stdout = await converse(server.port, Buffer.from(input, "latin1"), cut, test.stdin_kind === "hold");
+  const shown = via === "listen" ? uncounted : (text: string) => text;
   const { exit, stderr } =
     via === "tcpserver" ? await ended(server, seen) : { exit: 0, stderr: said(server, seen) };
   const after = collected();
   return {
     exit,
-    stdout,
+    stdout: shown(stdout),
     stderr,
     queued: test.qq === undefined ? [] : captured(world.scratch),
-    files: after.flatMap((tree, index) => changes(before[index] ?? new Map(), tree)),
+    files: after
+      .flatMap((tree, index) => changes(before[index] ?? new Map(), tree))
+      .map((entry) =>
+        "content" in entry && entry.content !== undefined
+          ? { ...entry, content: shown(entry.content) }
+          : entry,
+      ),
     queue: {},
   };
 }
+
+/** A server that stays counts its clients: <PID.COUNT.TIME@HOST>. */
+const uncounted = (text: string): string => text.replace(/(?<=<\d+\.)\d+\.(?=\d+@)/g, "");
 
 /** One rule for all clients, with these variables. */
 function writeRules(path: string, variables: Readonly<Record<string, string>>): void {

@@ -16,7 +16,9 @@ export const isServer = ({ program }: Case): boolean => servers.includes(program
 /** The servers that can listen: they know what is wrong with this. */
 export function listeners(programs: string): ReadonlySet<string> {
   const listens = (program: string) => {
-    const { stderr } = Bun.spawnSync([`${programs}/${program}`, "--listen=nowhere"], { stdin: "ignore" });
+    const words = program === "qmail-popup" ? ["host", "subprogram"] : [];
+    const command = [`${programs}/${program}`, "--listen=nowhere", ...words];
+    const { stderr } = Bun.spawnSync(command, { stdin: "ignore" });
     return stderr.toString().includes("--listen takes");
   };
   return new Set(servers.filter(listens));
@@ -31,8 +33,13 @@ export function inexpressible(test: Case, via: Via, listening: ReadonlySet<strin
   if (!["pipe", "hold"].includes(test.stdin_kind ?? "pipe")) return "input that is no connection";
   if (test.argv0 !== undefined || test.umask !== undefined) return "another name or umask";
   if (unsettable(test, via)) return "a variable missing that every connection has";
-  if (via === "listen" && test.program !== "qmail-popup" && (test.argv ?? []).length > 0) return "arguments";
-  return undefined;
+  return via === "listen" ? unlistenable(test) : undefined;
+}
+
+/** Arguments that say something else where a program listens. */
+function unlistenable({ program, argv = [] }: Case): string | undefined {
+  if (program === "qmail-popup") return argv.length < 2 ? "a command line without a subprogram" : undefined;
+  return argv.length > 0 ? "arguments" : undefined;
 }
 
 /** The local address counts only where there is no local name; tcpserver always has a name. */

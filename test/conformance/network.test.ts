@@ -1,20 +1,22 @@
-/** The recorded sessions of the servers once more, over real connections, byte by byte: the same bytes come back. */
+/** The recorded sessions of the servers once more, over real connections, whole and byte by byte: the same bytes come back. */
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { bin } from "../helpers/built.ts";
 
 const hasTcpserver = Bun.which("tcpserver") !== null;
 
-/** How, and the fewest cases that must pass so. */
-const modes: readonly (readonly ["tcpserver" | "listen", number, boolean])[] = [
-  ["tcpserver", 830, hasTcpserver],
-  ["listen", 499, true],
+/** How, and the fewest cases that must pass so. Whole sessions of a process each are those of the recorded suite. */
+const modes: readonly (readonly [via: "tcpserver" | "listen", cut: "whole" | "bytes", number, boolean])[] = [
+  ["tcpserver", "bytes", 830, hasTcpserver],
+  ["listen", "bytes", 724, true],
+  ["listen", "whole", 724, true],
 ];
-for (const [via, least, present] of modes) {
-  const name = `recorded sessions in single bytes: ${via}`;
+const cutWords = { whole: "whole", bytes: "in single bytes" } as const;
+for (const [via, cut, least, present] of modes) {
+  const name = `recorded sessions ${cutWords[cut]}: ${via}`;
   test.skipIf(!present)(present ? name : `${name} (needs tcpserver)`, async () => {
     const runner = join(import.meta.dir, "run.ts");
-    const child = Bun.spawn([process.execPath, runner, "--bin", bin, "--via", via, "--cut", "bytes"], {
+    const child = Bun.spawn([process.execPath, runner, "--bin", bin, "--via", via, "--cut", cut], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     const output = await child.stdout.text();

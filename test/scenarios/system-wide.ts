@@ -59,7 +59,7 @@ export interface Observed {
 }
 
 /** /var/qmail with the owners and modes of the reference's installation; all programs are links to one executable. */
-function install(): void {
+export function install(): void {
   for (const [name, owner, mode] of [
     ["", "root", 0o755],
     ["control", "root", 0o755],

@@ -35,6 +35,9 @@ export interface Service {
 /** How long sessions may go on after SIGTERM, in milliseconds. */
 const drainLimit = 30_000;
 
+/** How long, after connections were cut, whatever worked for them may take to notice, in milliseconds. */
+const cutLimit = 5000;
+
 /** Listens until SIGTERM; returns the exit code. A second SIGTERM ends it at once. */
 export async function listen(options: ListenOptions, service: Service): Promise<number> {
   if (options.greetDelay > 0 && service.impatience === undefined)
@@ -64,6 +67,8 @@ class Listener {
   /** How many connections an address has. */
   readonly #perClient = new Map<string, number>();
   readonly #sessions = new Set<Promise<void>>();
+  /** Resolves when what still goes on after a cut is left to itself. */
+  readonly #late = Promise.withResolvers<void>();
   #admitting = false;
 
   constructor(options: ListenOptions, service: Service) {
@@ -111,12 +116,13 @@ class Listener {
     for (const server of this.#servers) server.close();
     for (const client of this.#clients) client.drain();
     const timer = setTimeout(() => this.cut(), drainLimit);
-    await Promise.allSettled(this.#sessions);
+    await Promise.race([Promise.allSettled(this.#sessions), this.#late.promise]);
     clearTimeout(timer);
   }
 
   cut(): void {
     for (const client of this.#clients) client.cut();
+    setTimeout(() => this.#late.resolve(), cutLimit);
   }
 
   #connected(socket: Socket): void {

@@ -1,6 +1,6 @@
 /** A client on a socket, for sessions of a server that stays: bounded buffers both ways, and a patience for each step. */
 import type { Socket } from "node:net";
-import { setBlocking, setNonBlocking } from "../sys/libc.ts";
+import { setBlocking, setNonBlocking, shutDown } from "../sys/libc.ts";
 import { type Client, PeerDraining, PeerGone, PeerTimeout } from "../sys/peer.ts";
 
 /** So much is held before the client has to wait, in bytes. */
@@ -27,6 +27,7 @@ export class NetworkClient implements Client {
   #ended = false;
   #gone = false;
   #draining = false;
+  #lent = false;
   #milliseconds = 60_000;
   /** When the patience ends, as Date.now() counts; and the bytes that came since it was renewed. */
   #until = 0;
@@ -85,9 +86,11 @@ export class NetworkClient implements Client {
     const arrived = Buffer.concat(this.#in.splice(0));
     this.#held = 0;
     setBlocking(descriptor);
+    this.#lent = true;
     try {
       return await use(descriptor, arrived);
     } finally {
+      this.#lent = false;
       if (!this.#gone) {
         setNonBlocking(descriptor);
         handle.resume();
@@ -131,8 +134,10 @@ export class NetworkClient implements Client {
     this.cut();
   }
 
-  /** At once. */
+  /** At once, also for whom the connection is lent to. */
   cut(): void {
+    const handle = handleOf(this.#socket);
+    if (this.#lent && !this.#gone && handle !== undefined) shutDown(handle.fd);
     this.#change(() => {
       this.#gone = true;
     });

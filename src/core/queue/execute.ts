@@ -4,7 +4,7 @@ import { isSystemError } from "../exit.ts";
 import { readSome, Writer } from "../sys/fd.ts";
 import { qmailHome } from "../sys/home.ts";
 import { pipe } from "../sys/libc.ts";
-import { type Child, type Start, start } from "../sys/spawn.ts";
+import { type Child, type End, type Start, start } from "../sys/spawn.ts";
 import { reportOf, type Verdict } from "./verdict.ts";
 
 /** A queue program at work. Write the message, then the envelope, then close. */
@@ -21,24 +21,12 @@ export class QueueProgram {
    * Starts the program, with our environment or the given one. A program that cannot be started shows in the verdict.
    */
   constructor(program: string, environment?: Start["environment"]) {
-    const [messageRead, messageWrite] = pipe();
-    const [envelopeRead, envelopeWrite] = pipe();
-    const [customRead, customWrite] = pipe();
-    this.#message = messageWrite;
-    this.#envelope = envelopeWrite;
-    this.#custom = customRead;
-    this.#out = new Writer(messageWrite);
-    try {
-      this.#child = start({
-        command: [program],
-        descriptors: [messageRead, envelopeRead, 2, null, null, null, customWrite],
-        directory: qmailHome(),
-        ...(environment === undefined ? {} : { environment }),
-      });
-    } catch (failure) {
-      if (!isSystemError(failure)) throw failure;
-    }
-    for (const fd of [messageRead, envelopeRead, customWrite]) closeSync(fd);
+    const { child, message, envelope, custom } = startQueueProgram(program, environment);
+    this.#child = child;
+    this.#message = message;
+    this.#envelope = envelope;
+    this.#custom = custom;
+    this.#out = new Writer(message);
   }
 
   /** Number of the queue program's process, the `qp` of the log; 0 if it could not be started. */
@@ -76,11 +64,8 @@ export class QueueProgram {
     closeSync(this.#envelope);
     const text = this.#child === undefined ? Buffer.alloc(0) : readCustom(this.#custom);
     closeSync(this.#custom);
-    const end = this.#child === undefined ? { code: 120 } : await this.#child.ended;
-    const { pid } = this;
-    if ("signal" in end) return { accepted: false, report: "Zqq crashed (#4.3.0)", pid };
-    if (end.code === 0 && !this.#broken && this.#state === "envelope") return { accepted: true, pid };
-    return { accepted: false, report: reportOf(end.code, text), pid };
+    const end = (await this.#child?.ended) ?? notStarted;
+    return verdictOf(end, { text, pid: this.pid, complete: !this.#broken && this.#state === "envelope" });
   }
 
   #endMessage(): void {
@@ -107,7 +92,67 @@ export class QueueProgram {
   }
 }
 
-const customLimit = 255;
+/** A queue program and our ends of its pipes; without `child` it could not be started. */
+export interface Started {
+  child: Child | undefined;
+  message: number;
+  envelope: number;
+  custom: number;
+}
+
+/** Starts the program with its pipes. Throws where there is no descriptor for them. */
+export function startQueueProgram(program: string, environment: Start["environment"]): Started {
+  const [[messageRead, message], [envelopeRead, envelope], [custom, customWrite]] = threePipes();
+  let child: Child | undefined;
+  try {
+    child = start({
+      command: [program],
+      descriptors: [messageRead, envelopeRead, 2, null, null, null, customWrite],
+      directory: qmailHome(),
+      ...(environment === undefined ? {} : { environment }),
+    });
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+  }
+  for (const fd of [messageRead, envelopeRead, customWrite]) closeSync(fd);
+  return { child, message, envelope, custom };
+}
+
+/** All, or none. */
+function threePipes(): [Pipe, Pipe, Pipe] {
+  const pipes: Pipe[] = [];
+  try {
+    pipes.push(pipe());
+    pipes.push(pipe());
+    return [...(pipes as [Pipe, Pipe]), pipe()];
+  } catch (failure) {
+    for (const fd of pipes.flat()) closeSync(fd);
+    throw failure;
+  }
+}
+
+type Pipe = ReturnType<typeof pipe>;
+
+/** How a program ends that could not be started. */
+export const notStarted: End = { code: 120 };
+
+/** What is known of a program that has ended. */
+export interface Ended {
+  /** What it wrote to its descriptor 6. */
+  text: Buffer;
+  pid: number;
+  /** Whether it was given the message and the whole envelope, and took them. */
+  complete: boolean;
+}
+
+export function verdictOf(end: End, { text, pid, complete }: Ended): Verdict {
+  if ("signal" in end) return { accepted: false, report: "Zqq crashed (#4.3.0)", pid };
+  if (end.code === 0 && complete) return { accepted: true, pid };
+  return { accepted: false, report: reportOf(end.code, text), pid };
+}
+
+/** So much of what it writes to descriptor 6 counts, in bytes. */
+export const customLimit = 255;
 
 /** What the program wrote to its descriptor 6. */
 function readCustom(fd: number): Buffer {

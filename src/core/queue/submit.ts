@@ -16,6 +16,7 @@ import type { Start } from "../sys/spawn.ts";
 import { queueExit } from "./codes.ts";
 import { envelopeOf } from "./envelope.ts";
 import { QueueProgram } from "./execute.ts";
+import { QueueProgramBeside } from "./execute-beside.ts";
 import { enterQueue, takeIn } from "./intake.ts";
 import { queueRoot } from "./paths.ts";
 import type { ResidentQueue } from "./resident-client.ts";
@@ -35,16 +36,22 @@ const block = 16384;
 /** How long filing a message from memory may take, in milliseconds. */
 const patience = 3600_000;
 
-/** One message on its way into the queue. Write the message, then the envelope, then close. */
+/**
+ * One message on its way into the queue. Write the message, then the envelope, then close. Only that of a server that
+ * stays ever returns promises; they have to be awaited.
+ */
 export class Submission {
   readonly #environment: Start["environment"];
+  /** Others are served meanwhile. */
+  readonly #beside: boolean;
   #held: Held | undefined;
-  #program: QueueProgram | undefined;
+  #program: QueueProgram | QueueProgramBeside | undefined;
   #closed = false;
 
   /** `environment` is the queue program's; default: ours. `resident`: the warm way of a server that stays. */
   constructor(environment?: Start["environment"], resident?: ResidentQueue) {
     this.#environment = environment;
+    this.#beside = resident !== undefined;
     if (queueProgram(environment) !== undefined) this.#execute();
     else if (resident !== undefined) this.#held = new HeldForResident(resident);
     else if (isOurselves()) this.#held = new Held();
@@ -52,24 +59,24 @@ export class Submission {
   }
 
   /** More of the message. */
-  message(bytes: Uint8Array): void {
+  message(bytes: Uint8Array): void | Promise<void> {
     const held = this.#held;
     if (held !== undefined && !held.hasRoomFor(bytes.length)) {
       held.forget();
       const program = this.#execute();
       for (const piece of held.pieces) program.message(piece);
     }
-    this.#target().message(bytes);
+    return this.#target().message(bytes);
   }
 
   /** Ends the message and names the sender. */
-  from(sender: Uint8Array): void {
-    this.#target().from(sender);
+  from(sender: Uint8Array): void | Promise<void> {
+    return this.#target().from(sender);
   }
 
   /** One more recipient; after from(). */
-  to(recipient: Uint8Array): void {
-    this.#target().to(recipient);
+  to(recipient: Uint8Array): void | Promise<void> {
+    return this.#target().to(recipient);
   }
 
   /** Gives the message up: with an incomplete envelope, nothing is kept. */
@@ -101,13 +108,15 @@ export class Submission {
     await this.close();
   }
 
-  #target(): Held | QueueProgram {
+  #target(): Held | QueueProgram | QueueProgramBeside {
     return this.#held ?? this.#program ?? this.#execute();
   }
 
-  #execute(): QueueProgram {
+  #execute(): QueueProgram | QueueProgramBeside {
     this.#held = undefined;
-    this.#program = new QueueProgram(queueProgram(this.#environment) ?? standardProgram, this.#environment);
+    const path = queueProgram(this.#environment) ?? standardProgram;
+    const Program = this.#beside ? QueueProgramBeside : QueueProgram;
+    this.#program = new Program(path, this.#environment);
     return this.#program;
   }
 }

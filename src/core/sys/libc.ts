@@ -40,6 +40,7 @@ function open() {
     getsockname: { args: [i32, pointer, pointer], returns: i32 },
     getpeername: { args: [i32, pointer, pointer], returns: i32 },
     getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
+    shutdown: { args: [i32, i32], returns: i32 },
     socketpair: { args: [i32, i32, i32, pointer], returns: i32 },
     sendmsg: { args: [i32, pointer, i32], returns: i64 },
     recvmsg: { args: [i32, pointer, i32], returns: i64 },
@@ -147,6 +148,14 @@ export function setNonBlocking(fd: number): void {
   const [getFlags, setFlags, nonBlocking] = [3, 4, 0o4000];
   const flags = checked("fcntl", libc().fcntl(fd, getFlags, 0));
   checked("fcntl", libc().fcntl(fd, setFlags, flags | nonBlocking));
+}
+
+/** Ends a connection both ways for every process that has it. One that has ended already is none to complain about. */
+export function shutDown(socket: number): void {
+  const bothWays = 2;
+  if (libc().shutdown(socket, bothWays) === 0) return;
+  const number = errno();
+  if (number !== os.errno.ENOTCONN) throw systemError("shutdown", number);
 }
 
 /** Makes writing and reading wait, for everybody who shares the open file. */
