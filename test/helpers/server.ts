@@ -191,7 +191,7 @@ function statOf(pid: string): string {
 }
 
 /** Waits until it is so; throws with the words if it never becomes so. */
-export async function until(words: string, isSo: () => boolean, seconds = 20): Promise<void> {
+export async function until(words: string, isSo: () => boolean, seconds = 60): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !isSo(); await Bun.sleep(5))
     if (Date.now() > end) throw new Error(`waited in vain: ${words}`);
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const data = "MAIL FROM:<a@b>\r\nRCPT TO:<joe@test.example>\r\nDATA\r\n";
 const timedOut = "451 timeout (#4.4.2)\r\n";

@@ -72,11 +72,11 @@ async function heard(talk: Talk, what: string): Promise<void> {
   }
 }
 
-/** Sends a byte a second until the server has had enough; not more than a minute. */
+/** Sends a byte a second until the server has had enough; not more than two minutes. */
 async function dribble(port: number): Promise<[string, number]> {
   using talk = new Talk(port);
   let sent = 0;
-  for (; !talk.over && sent < 60; sent++) {
+  for (; !talk.over && sent < 120; sent++) {
     talk.say("x");
     await Promise.race([talk.ended, Bun.sleep(1000)]);
   }
