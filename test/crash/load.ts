@@ -13,7 +13,7 @@ export function wayOf(number: number): "bounce" | "forward" | "mailbox" {
 
 const localParts = { bounce: "nobody-there", forward: "joe-onward", mailbox: "joe" } as const;
 
-const recipientOf = (number: number): string => `${localParts[wayOf(number)]}@${host}`;
+export const recipientOf = (number: number): string => `${localParts[wayOf(number)]}@${host}`;
 
 /** Bounces come back to the mailbox. */
 const sender = `joe@${host}`;

@@ -8,7 +8,7 @@ const patience = 60;
 const aged = 37 * 3600;
 
 /** The files of messages that are qmail-send's. What qmail-queue did not finish is not. */
-const underWay = (home: PrivateHome): string[] =>
+export const underWay = (home: PrivateHome): string[] =>
   home.queued().filter((file) => /\/queue\/(todo|info|local|remote|bounce)\//.test(file));
 
 /** Ends the daemons in good order, and waits until every process is gone. */
