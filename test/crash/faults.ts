@@ -58,6 +58,6 @@ export const faults: readonly Fault[] = [
 /** The words of strace that inject it. `follow`: into threads and children, too. */
 export function injection(fault: Fault, point: Point, trace: string, follow: boolean): string[] {
   const inject = `inject=${point.call}:${fault.action}:when=${point.nth}`;
-  const filter = follow ? ["-f", "--seccomp-bpf"] : [];
+  const filter = follow ? ["-f"] : [];
   return ["strace", ...filter, "-y", "-qq", "-o", trace, "-e", `trace=${point.call}`, "-e", inject];
 }

@@ -98,29 +98,31 @@ const smtpSession = (text: string, to: string): string =>
     .join("\n")
     .replaceAll("\n", "\r\n");
 
-const mbox: Subject = {
-  name: "qmail-local, mbox",
+/** `before`: what is in the mbox; undefined: there is none. */
+const mbox = (name: string, before: string | undefined): Subject => ({
+  name,
   follow: false,
   ends: [0, 111],
   run: async (bench, through, killed) => {
     const path = join(bench.path, "mail", bench.user, "Mbox");
-    const before = existsSync(path) ? readFileSync(path, "latin1") : "";
+    rmSync(path, { force: true });
+    if (before !== undefined) writeFileSync(path, before);
     const { text } = bench.message("mailbox");
     const { end } = await finish(bench, [...through, ...localWords(bench, "joe", "", "./Mbox")], text);
     const after = existsSync(path) ? readFileSync(path, "latin1") : "";
-    const added = after.slice(before.length);
+    const old = before ?? "";
+    const added = after.slice(old.length);
     const whole =
       /^From \S+ .*\nReturn-Path: .*\nDelivered-To: .*\n/.test(added) && added.endsWith(`\n${text}\n`);
     const complaints = [
-      ...(after.startsWith(before) ? [] : ["what was in the mbox is changed"]),
+      ...(after.startsWith(old) ? [] : ["what was in the mbox is changed"]),
       ...(end === 0 && !whole ? ["delivered, but not in the mbox"] : []),
       // mbox(5) promises nothing about who is killed while appending.
       ...(added !== "" && !whole && !killed ? ["a torn message in the mbox"] : []),
     ];
-    if (complaints.length > 0 || !whole) rmSync(path, { force: true });
     return { end, complaints };
   },
-};
+});
 
 const pop: Subject = {
   name: "qmail-pop3d",
@@ -205,6 +207,7 @@ export const oneShots: readonly Subject[] = [
     succeeded,
     { way: "forward" },
   ),
-  mbox,
+  mbox("qmail-local, new mbox", undefined),
+  mbox("qmail-local, mbox", "From a@b Thu Jan  1 00:00:00 1970\nSubject: first\n\nbody\n\n"),
   pop,
 ];

@@ -29,13 +29,14 @@ const runtimeFiles =
 
 /**
  * The points of a trace of `strace -f -y`, whose programs work below `scratch`. `all`: those of every thread and child,
- * not only of the first thread.
+ * not only of the first thread; the others have the fault, too, so that what is the runtime's in any thread is left out.
  */
 export function pointsIn(trace: string, scratch: string, all: boolean): Point[] {
   const counts = new Map<string, number>();
   const points = new Map<string, Point>();
-  let begun = false;
+  const begun = new Set<string | undefined>();
   let first: string | undefined;
+  const runtime = new Set<string>();
   for (const line of readFileSync(trace, "latin1").split("\n")) {
     const [, thread, call, rest] = /^(?:(\d+) +)?(\w+)(\(.*)$/.exec(line) ?? [];
     if (call === undefined || rest === undefined) continue;
@@ -43,12 +44,13 @@ export function pointsIn(trace: string, scratch: string, all: boolean): Point[] 
     if (!all && thread !== first) continue;
     const nth = (counts.get(`${thread} ${call}`) ?? 0) + 1;
     counts.set(`${thread} ${call}`, nth);
-    begun ||= call !== "execve" && rest.includes(`"${scratch}`);
-    if (!begun || runtimeCalls.test(call) || runtimeFiles.test(rest)) continue;
-    // Threads of the same program are at the same point at the same number.
-    points.set(`${call} ${nth}`, { call, nth, text: `${call}${rest}` });
+    if (call === "execve") begun.delete(thread);
+    else if (rest.includes(`"${scratch}`)) begun.add(thread);
+    const key = `${call} ${nth}`;
+    if (!begun.has(thread) || runtimeCalls.test(call) || runtimeFiles.test(rest)) runtime.add(key);
+    else points.set(key, { call, nth, text: `${call}${rest}` });
   }
-  return [...points.values()];
+  return [...points].filter(([key]) => !runtime.has(key)).map(([, point]) => point);
 }
 
 /** What was injected, as strace shows it. */
