@@ -2,8 +2,7 @@
 import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { host, PrivateHome, programs } from "../helpers/home.ts";
-import { bodyOf } from "../scenarios/kill.ts";
-import { prepareHome, recipientOf, wayOf } from "./load.ts";
+import { prepareHome, recipientOf, textOf, wayOf } from "./load.ts";
 import { lookFor } from "./mailbox.ts";
 import { recoverQueue } from "./recover.ts";
 
@@ -16,6 +15,8 @@ export interface Run {
   /** What is wrong with it; empty: nothing. */
   complaints: string[];
   duplicated?: number;
+  /** Somebody was told that the message is taken, or delivered. */
+  acknowledged?: boolean;
 }
 
 export class Bench extends PrivateHome {
@@ -43,7 +44,7 @@ export class Bench extends PrivateHome {
     for (this.#next++; wayOf(this.#next) !== way; ) this.#next++;
     const number = this.#next;
     this.#open.set(number, false);
-    return { number, text: `Subject: ${number}\n\n${bodyOf(number)}`, to: recipientOf(number) };
+    return { number, text: textOf(number), to: recipientOf(number) };
   }
 
   /** Somebody was told that it is taken. */

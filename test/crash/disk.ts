@@ -10,7 +10,8 @@
  *
  * Needs root, loop devices and mkfs; to be used inside a mount namespace, with which all of it goes away.
  */
-import { closeSync, mkdirSync, openSync, truncateSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 /** File systems, and how each is made and mounted. */
@@ -47,8 +48,25 @@ function unmount(place: string): void {
   tool("umount", place);
 }
 
-/** Tools without which there are no such disks of this kind. */
-export const toolsFor = (kind: Kind): string[] => ["unshare", "mkfs.xfs", kinds[kind].make[0]];
+/** Namespaces for mounts, with which they go away. */
+export const namespace = [
+  "unshare",
+  ...["--mount", "--propagation", "private"],
+  ...["--pid", "--fork", "--kill-child", "--mount-proc"],
+];
+
+/** Whether there can be such disks of this kind here: root, loop devices, the tools. */
+export function canCutPower(kind: Kind): boolean {
+  const tools = ["unshare", "mkfs.xfs", "xfs_io", kinds[kind].make[0]];
+  if (process.geteuid?.() !== 0 || tools.some((name) => Bun.which(name) === null)) return false;
+  const scratch = mkdtempSync(join(tmpdir(), "qmail-loop-"));
+  const image = join(scratch, "image");
+  makeFile(image, storeSize);
+  const script = `mkfs.xfs -q ${image} && mount -o loop ${image} ${scratch}`;
+  const result = Bun.spawnSync([...namespace, "sh", "-c", script], { stdout: "ignore", stderr: "ignore" });
+  rmSync(scratch, { recursive: true });
+  return result.exitCode === 0;
+}
 
 export class PowerDisk {
   readonly #kind: Kind;

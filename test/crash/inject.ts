@@ -3,7 +3,8 @@
  * It must end as its manual page says, and afterwards, with no fault, every message that was acknowledged must come,
  * whole, and nothing may stay in the queue for ever.
  *
- *   bun test/crash/inject.ts [--subject NAME ...] [--fault NAME ...] [--most N] [--seed 1] [--json]
+ *   bun test/crash/inject.ts [--subject NAME ...] [--fault NAME ...] [--most N] [--seed 1]
+ *                            [--only REGEXP]
  *
  * `--most`: of the calls of a program that can have a fault, only so many, spread by the seed. Needs strace.
  */
@@ -39,6 +40,12 @@ export const subjects: readonly Subject[] = [...oneShots, ...daemons];
 
 /** Ends that are always right: of who is killed. */
 const whenKilled = ["SIGKILL", 137];
+
+/** Without these calls nothing may be acknowledged, even if all looks well to who reads it now. */
+const barriers = /^(fsync|fdatasync|syncfs)$/;
+
+const isLost = (fault: Fault, { call }: Point): boolean =>
+  barriers.test(call) && fault.action.startsWith("error=");
 
 class Trial {
   readonly #bench: Bench;
@@ -88,7 +95,12 @@ class Trial {
     const strace = injection(fault, point, this.#trace, this.#subject.follow);
     const run = await this.#subject.run(this.#bench, strace, killed);
     const allowed = killed ? [...this.#subject.ends, ...whenKilled] : this.#subject.ends;
-    const wrong = allowed.includes(run.end) ? [] : [`ended with ${run.end}`];
+    const wrong = [
+      ...(allowed.includes(run.end) ? [] : [`ended with ${run.end}`]),
+      ...(run.acknowledged === true && isLost(fault, point)
+        ? ["acknowledged, though it is not durable"]
+        : []),
+    ];
     for (const text of [...run.complaints, ...wrong])
       this.complaints.push(
         `${this.#subject.name}, ${fault.name} at ${point.call} ${point.nth}: ${text}\n  ${point.text}`,
@@ -118,6 +130,8 @@ interface Plan {
   faults: readonly Fault[];
   most: number;
   seed: number;
+  /** Only calls that strace shows so. */
+  only?: RegExp;
 }
 
 /** Does it; calls `report` with each row as soon as it is there. */
@@ -128,7 +142,7 @@ export async function injectFaults(plan: Plan, report: (row: Row) => void): Prom
     const bench = new Bench();
     const trial = new Trial(bench, subject);
     try {
-      const points = await trial.points();
+      const points = (await trial.points()).filter(({ text }) => plan.only?.test(text) ?? true);
       for (const fault of plan.faults) {
         const possible = points.filter(({ call }) => fault.calls.test(call));
         report(await trial.withFault(fault, some(possible, plan.most, random), possible.length));
@@ -148,6 +162,7 @@ async function main(): Promise<number> {
       fault: { type: "string", multiple: true, default: [] },
       most: { type: "string", default: "1000000" },
       seed: { type: "string", default: "1" },
+      only: { type: "string", default: "" },
     },
   });
   const chosen = <Item extends { name: string }>(all: readonly Item[], names: readonly string[]): Item[] =>
@@ -157,6 +172,7 @@ async function main(): Promise<number> {
     faults: chosen(faults, values.fault),
     most: Number(values.most),
     seed: Number(values.seed),
+    only: new RegExp(values.only),
   };
   const rows: Row[] = [];
   const complaints = await injectFaults(plan, (row) => {

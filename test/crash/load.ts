@@ -18,7 +18,8 @@ export const recipientOf = (number: number): string => `${localParts[wayOf(numbe
 /** Bounces come back to the mailbox. */
 const sender = `joe@${host}`;
 
-const textOf = (number: number): string => `Subject: ${number}\n\n${bodyOf(number)}`;
+/** Message `number`. */
+export const textOf = (number: number): string => `Subject: ${number}\n\n${bodyOf(number)}`;
 
 /** So many senders of each sort. */
 const lanes = { smtp: 6, queue: 1, sendmail: 1 } as const;
@@ -85,12 +86,9 @@ export class Load {
     const server = [this.#home.program("qmail-smtpd"), "--listen", "127.0.0.1:0"];
     this.#server = new Group(server, this.#home.environment, log);
     closeSync(log);
-    for (let attempt = 0; attempt < 600; attempt++) {
-      const port = /listening on .*:(\d+)\n/.exec(await Bun.file(path).text())?.[1];
-      if (port !== undefined) return Number(port);
-      await Bun.sleep(50);
-    }
-    throw new Error(`qmail-smtpd does not listen: ${await Bun.file(path).text()}`);
+    const port = await portIn(path);
+    if (port === undefined) throw new Error(`qmail-smtpd does not listen: ${await Bun.file(path).text()}`);
+    return port;
   }
 
   async #byQueue(number: number, lane: number): Promise<boolean> {
@@ -117,8 +115,19 @@ export class Load {
   }
 }
 
+/** The port that a server names in its log; undefined if it does not say within 30 seconds, or `gone`. */
+export async function portIn(log: string, gone = (): boolean => false): Promise<number | undefined> {
+  for (let attempt = 0; attempt < 600; attempt++) {
+    const port = /listening on .*:(\d+)\n/.exec(await Bun.file(log).text())?.[1];
+    if (port !== undefined) return Number(port);
+    if (gone()) return undefined;
+    await Bun.sleep(50);
+  }
+  return undefined;
+}
+
 /** One connection, one message after another. */
-class SmtpSession {
+export class SmtpSession {
   readonly #socket: Socket;
   #text = "";
   #heard: () => void = () => {};

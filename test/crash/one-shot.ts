@@ -76,8 +76,9 @@ function taker(
       const message = bench.message(more.way ?? "mailbox");
       const { command, input, envelope } = how(bench, message);
       const ended = await finish(bench, [...through, ...command], input, envelope);
-      if (isTaken(ended)) bench.acknowledged(message.number);
-      return { end: ended.end, complaints: [] };
+      const acknowledged = isTaken(ended);
+      if (acknowledged) bench.acknowledged(message.number);
+      return { end: ended.end, complaints: [], acknowledged };
     },
   };
 }
@@ -120,7 +121,7 @@ const mbox = (name: string, before: string | undefined): Subject => ({
       // mbox(5) promises nothing about who is killed while appending.
       ...(added !== "" && !whole && !killed ? ["a torn message in the mbox"] : []),
     ];
-    return { end, complaints };
+    return { end, complaints, acknowledged: end === 0 };
   },
 });
 

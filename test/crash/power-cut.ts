@@ -13,7 +13,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { PrivateHome } from "../helpers/home.ts";
 import { randomFrom } from "../scenarios/kill.ts";
-import { type Cache, type Kind, kinds, PowerDisk, tool } from "./disk.ts";
+import { type Cache, type Kind, kinds, namespace, PowerDisk, tool } from "./disk.ts";
 import { Load, prepareHome } from "./load.ts";
 import { type Found, lookFor } from "./mailbox.ts";
 import { recoverQueue } from "./recover.ts";
@@ -117,16 +117,6 @@ async function cutPower(
 /** The same in a mount namespace, with which every mount goes away. */
 async function enter(): Promise<number> {
   const scratch = mkdtempSync(join(values.scratch ?? tmpdir(), "qmail-power-"));
-  const namespace = [
-    "unshare",
-    "--mount",
-    "--propagation",
-    "private",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-  ];
   const child = Bun.spawn([...namespace, process.execPath, ...process.argv.slice(1)], {
     stdio: ["ignore", "inherit", "inherit"],
     env: { ...process.env, [inside]: scratch },
