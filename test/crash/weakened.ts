@@ -1,8 +1,8 @@
 /**
  * Does the harness find what it looks for? The programs are built without some of their barriers, and power-cut.ts must
- * find losses or torn messages then.
+ * find losses or torn messages then; and with other faults, which inject.ts must find.
  *
- *   bun test/crash/weakened.ts [--cuts 20] [--scratch DIR]
+ *   bun test/crash/weakened.ts [--cuts 20] [--scratch DIR] [--only cuts|faults]
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -14,12 +14,20 @@ import { printTable } from "./table.ts";
 
 const root = resolve(import.meta.dir, "../..");
 
-/** What is taken out of files of src: file, text, what it becomes. */
-interface Weakness {
+interface Edited {
   name: string;
+  /** What is taken out of files of src: file, text, what it becomes. */
   edits: readonly (readonly [string, string, string])[];
+}
+
+interface Weakness extends Edited {
   kind: Kind;
   cache: Cache;
+}
+
+interface Mistake extends Edited {
+  /** How inject.ts is called. */
+  words: readonly string[];
 }
 
 const durable = "core/sys/durable.ts";
@@ -65,8 +73,35 @@ const weaknesses: readonly Weakness[] = [
   },
 ];
 
+const mistakes: readonly Mistake[] = [
+  {
+    name: "a failed fsync is a success",
+    edits: [
+      [
+        "core/queue/entry.ts",
+        "attempt(queueExit.write, () => syncNow(before));",
+        "try { syncNow(before); } catch {}",
+      ],
+    ],
+    words: ["--subject", "qmail-queue", "--fault", "EIO"],
+  },
+  {
+    name: "written in new, not in tmp",
+    edits: [
+      [maildir, "openSync(below(`tmp/", "openSync(below(`new/"],
+      [maildir, "linkSync(temporary, below(", "void (temporary, below("],
+    ],
+    words: ["--subject", "qmail-local, Maildir", "--fault", "SIGKILL"],
+  },
+  {
+    name: "a lost report is forgotten",
+    edits: [["core/delivery/slots.ts", "      hangUp();\n", ""]],
+    words: ["--subject", "qmail-lspawn", "--fault", "EIO", "--only", "^write\\(1<"],
+  },
+];
+
 /** Builds the programs without it; returns their directory. */
-function build({ name, edits }: Weakness, scratch: string): string {
+function build({ name, edits }: Edited, scratch: string): string {
   const copy = mkdtempSync(join(scratch, "weakened-"));
   for (const part of ["src", "scripts", "man", "package.json", "package-lock.json", "tsconfig.json"])
     cpSync(join(root, part), join(copy, part), { recursive: true });
@@ -93,17 +128,37 @@ function cutPower(programs: string, { kind, cache }: Weakness, cuts: string, scr
   return row;
 }
 
+/** Whether inject.ts complains. */
+function isFound(programs: string, { words }: Mistake): boolean {
+  const result = Bun.spawnSync([process.execPath, join(import.meta.dir, "inject.ts"), ...words], {
+    env: { ...process.env, QMAIL_TS_BIN: programs },
+  });
+  const found = result.exitCode === 1 && !result.stderr.includes("error:");
+  if (!found) console.error(result.stdout.toString() + result.stderr.toString());
+  return found;
+}
+
 const { values } = parseArgs({
-  options: { cuts: { type: "string", default: "20" }, scratch: { type: "string", default: tmpdir() } },
+  options: {
+    cuts: { type: "string", default: "20" },
+    scratch: { type: "string", default: tmpdir() },
+    only: { type: "string", default: "" },
+  },
 });
 const scratch = mkdtempSync(join(values.scratch, "qmail-weakened-"));
+const missed: string[] = [];
 try {
-  const rows = weaknesses.map((weakness) => ({
+  const rows = (values.only === "faults" ? [] : weaknesses).map((weakness) => ({
     without: weakness.name,
     ...cutPower(build(weakness, scratch), weakness, values.cuts, scratch),
   }));
-  printTable("power cuts of programs without barriers", rows);
-  const missed = rows.filter(({ bad }) => bad === 0).map(({ without }) => without);
+  if (rows.length > 0) printTable("power cuts of programs without barriers", rows);
+  missed.push(...rows.filter(({ bad }) => bad === 0).map(({ without }) => without));
+  for (const mistake of values.only === "cuts" ? [] : mistakes) {
+    const found = isFound(build(mistake, scratch), mistake);
+    console.log(`${mistake.name}: ${found ? "found" : "not found"}`);
+    if (!found) missed.push(mistake.name);
+  }
   if (missed.length > 0) console.log(`nothing was found with: ${missed.join(", ")}`);
   process.exitCode = missed.length > 0 ? 1 : 0;
 } finally {
