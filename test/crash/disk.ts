@@ -41,8 +41,8 @@ export function tool(...words: string[]): void {
   if (result.exitCode !== 0) throw new Error(`${words.join(" ")}: ${result.stderr.toString()}`);
 }
 
-/** A process that was killed may have threads that are not quite gone. */
-function unmount(place: string): void {
+/** Unmounts; a process that was killed may have threads that are not quite gone. */
+export function unmount(place: string): void {
   for (const end = Date.now() + 10_000; Date.now() < end; Bun.sleepSync(20))
     if (Bun.spawnSync(["umount", place], { stderr: "ignore" }).exitCode === 0) return;
   tool("umount", place);

@@ -52,6 +52,8 @@ export class Load {
         while (!this.#stopped) {
           const number = this.#next++;
           if (await send(number, i)) this.acknowledged.push(number);
+          // Nobody who is refused comes back at once.
+          else await Bun.sleep(20);
         }
       };
     const many = (count: number, work: (_: unknown, i: number) => Promise<void>) =>

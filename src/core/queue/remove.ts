@@ -4,7 +4,7 @@
  * mess last of all, because the message's id is the inode number of that file, and ext4 gives it to the next message
  * at once. Journals keep the order of removals, so that no barrier is needed: what a power cut brings back is
  * removed again. Where a file system does not (btrfs may make the removal of mess durable first), an orphan in intd
- * remains, which qmail-queue removes when it meets it.
+ * remains, which qmail-queue removes when it meets it, or one in info, which qmail-send removes when it starts.
  */
 import { readdirSync, statSync, unlinkSync } from "node:fs";
 import { isSystemError } from "../exit.ts";
