@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { makeFifo } from "../../src/core/sys/libc.ts";
 import { Scratch } from "../helpers/built.ts";
 import { Group, PrivateHome, readProcess, until } from "../helpers/home.ts";
+import { makeHome, startHome } from "../scenarios/home.ts";
 import { canCutPower, namespace } from "./disk.ts";
 import { Load, prepareHome } from "./load.ts";
 import { lookFor } from "./mailbox.ts";
@@ -99,7 +100,7 @@ test("what a power cut on btrfs brings back of a finished message is removed, bu
 });
 
 /** Processes below a home that run with this word. */
-function running(home: PrivateHome, word: string): number[] {
+function running(home: { path: string }, word: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .filter((pid) => readProcess(pid, "environ")?.includes(`QMAILHOME=${home.path}\0`) === true)
@@ -123,6 +124,32 @@ test("a resident qmail-queue that is killed again and again takes no acknowledge
     expect(killed).toBeGreaterThan(0);
   });
   expect(left).toEqual([]);
+});
+
+test("programs that never end, or never stop talking, keep their slots and no more", async () => {
+  const home = await makeHome(process.geteuid?.() === 0 ? { user: "nobody" } : {});
+  const address = (extension: string): string => `${home.owner}${extension}@${home.host}`;
+  for (const [name, line] of Object.entries({ flood: "|exec yes", sleep: "|exec sleep 100000" }))
+    writeFileSync(home.at("mail", home.owner, `.qmail-${name}`), `${line}\n`, { mode: 0o644 });
+  const system = await startHome(home);
+  try {
+    for (const extension of ["-flood", "-sleep", ""])
+      expect(await home.inject("Subject: x\n\n", [address(extension)])).toMatchObject({ code: 0 });
+    expect(await until(30, () => home.messages(home.owner).length === 1)).toBe(true);
+    // A second of `yes` is some hundred megabytes.
+    await Bun.sleep(3000);
+    const [spawner] = running(home, "qmail-lspawn");
+    const kilobytes = Number(/VmHWM:\s+(\d+)/.exec(readProcess(spawner ?? 0, "status") ?? "")?.[1]);
+    expect(kilobytes).toBeLessThan(200_000);
+    expect(await home.inject("Subject: x\n\n", [address("")])).toMatchObject({ code: 0 });
+    expect(await until(30, () => home.messages(home.owner).length === 2)).toBe(true);
+    // Both are still there, undelivered; the bytes are in the queue, whatever becomes of the programs.
+    expect(home.queued("local").length).toBe(2);
+  } finally {
+    await system.killAll();
+    for (const word of ["yes", "100000"]) for (const pid of running(home, word)) process.kill(pid, "SIGKILL");
+    home.dispose();
+  }
 });
 
 test("strange things in the queue's directories hold up nothing, and stay", async () => {
