@@ -21,6 +21,7 @@ for (const subject of oneShots)
 
 /** A program, a fault, the calls, and what they are. */
 const found: readonly [string, string, RegExp, string][] = [
+  ["qmail-pop3d", "EIO", /^write\(1</, "a message that was not sent, and deleted all the same"],
   // Its delivery was under way for ever.
   ["qmail-lspawn", "EIO", /^write\(1</, "a report that cannot be written"],
 ];

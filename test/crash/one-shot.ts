@@ -7,6 +7,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -134,23 +135,32 @@ const pop: Subject = {
     rmSync(box, { recursive: true, force: true });
     for (const part of ["new", "cur", "tmp"]) mkdirSync(join(box, part), { recursive: true });
     const texts = { "1.1.x": "Subject: 1\n\nfirst\n", "2.1.x": "Subject: 2\n\nsecond\n" };
-    for (const [name, text] of Object.entries(texts)) writeFileSync(join(box, "new", name), text);
+    for (const [name, text] of Object.entries(texts)) {
+      writeFileSync(join(box, "new", name), text);
+      // What is of this second is left for the next session.
+      utimesSync(join(box, "new", name), 1e9, 1e9);
+    }
     const session = "STAT\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n";
     const { end, output } = await finish(bench, [...through, bench.built("qmail-pop3d"), box], session);
     const kept = ["new", "cur"].flatMap((part) =>
       readdirSync(join(box, part)).map((name) => readFileSync(join(box, part, name), "latin1")),
     );
-    const retrieved = /\+OK \r\n(Subject: [\s\S]*?)\r\n\.\r\n/.exec(output)?.[1];
+    const retrieved = /\+OK \r\n(Subject: .*\r\n\r\n.*\r\n)\r\n\.\r\n/
+      .exec(output)?.[1]
+      ?.replaceAll("\r\n", "\n");
+    const all: string[] = Object.values(texts);
+    const gone = all.filter((text) => !kept.includes(text));
+    const deleted = (output.match(/\+OK/g) ?? []).length >= 3;
     const complaints = [
-      ...(kept.includes(texts["2.1.x"]) ? [] : ["a message is gone that nobody deleted"]),
-      ...(kept.every((text) => Object.values(texts).includes(text)) ? [] : ["a torn message"]),
-      ...(kept.includes(texts["1.1.x"]) || (output.match(/\+OK/g) ?? []).length >= 3
+      ...(kept.every((text) => all.includes(text)) ? [] : ["a torn message"]),
+      // Number 1 is another message where one could not be looked at.
+      ...(gone.length === 0 || (gone.length === 1 && deleted)
         ? []
-        : ["a message is gone before it was deleted"]),
-      ...(retrieved === undefined ||
-      /^Subject: [12]\r\n\r\n(first|second)\r\n$/.test(`${retrieved}\r\n`.replace(/\r\n\r\n$/, "\r\n"))
+        : ["a message is gone that nobody deleted"]),
+      ...(retrieved === undefined || all.includes(retrieved) ? [] : ["a torn message was sent"]),
+      ...(retrieved === undefined || gone.every((text) => text === retrieved)
         ? []
-        : [`a torn message was sent: ${JSON.stringify(retrieved)}`]),
+        : ["the wrong message is gone"]),
     ];
     return { end, complaints };
   },
