@@ -36,6 +36,10 @@ const maildir = "core/maildir/deliver.ts";
 
 const noDirectories = [durable, "try {\n    fsyncSync(fd);", "try {"] as const;
 
+/**
+ * Not here: no fsync of new after the link. Nothing was lost without it in 20 cuts of btrfs, which keeps the new name of
+ * a file that was just synced; and the journals of the others keep the link in front of the removal from the queue.
+ */
 const weaknesses: readonly Weakness[] = [
   {
     name: "no barrier at all",
@@ -64,12 +68,6 @@ const weaknesses: readonly Weakness[] = [
     edits: [[maildir, "syncFile(fd)", "void fd"]],
     kind: "xfs",
     cache: "careful",
-  },
-  {
-    name: "no fsync of new",
-    edits: [[maildir, 'syncDirectory(below("new"));', ""]],
-    kind: "btrfs",
-    cache: "volatile",
   },
 ];
 
