@@ -98,7 +98,9 @@ class Host implements Pop3Host {
     return fd === undefined ? undefined : pieces(this.#peer, fd);
   }
 
+  /** A client that said QUIT without waiting for a message has to be sent it before it is deleted. */
   remove(index: number): boolean {
+    this.#peer.flush();
     const removed = possible(() => {
       unlinkSync(this.#path(index));
       return true;

@@ -77,8 +77,9 @@ export class PrivateHome {
   readonly environment: Record<string, string>;
   #daemons: Group | undefined;
 
-  constructor(user = "joe") {
-    this.path = join(mkdtempSync(join(tmpdir(), "qmail-home-")), "qmail");
+  /** `under`: the directory it is made in. */
+  constructor(user = "joe", under = tmpdir()) {
+    this.path = join(mkdtempSync(join(under, "qmail-home-")), "qmail");
     this.user = user;
     this.maildir = join(this.path, "mail", user, "Maildir");
     this.environment = { QMAILHOME: this.path, PATH: `${this.path}/bin:/usr/local/bin:/usr/bin:/bin` };

@@ -36,7 +36,7 @@ const longestLife = 400;
 const drainSeconds = 120;
 
 /** Numbers from 0 up to 1 that a seed determines (mulberry32). */
-function randomFrom(seed: number): () => number {
+export function randomFrom(seed: number): () => number {
   let state = seed;
   return () => {
     state = (state + 0x6d2b79f5) | 0;

@@ -10,6 +10,7 @@ import { errorText } from "../sys/errors.ts";
 import { writeAll } from "../sys/fd.ts";
 import { inHome } from "../sys/home.ts";
 import { arrivals } from "../sys/input.ts";
+import { duplicateTo } from "../sys/libc.ts";
 import { openFileLimit } from "../sys/limits.ts";
 import { type Command, CommandReader } from "./command.ts";
 import { encodeSlot, type SlotWidth, takeSlotWidth } from "./slot-number.ts";
@@ -195,7 +196,10 @@ function reportOf(failure: unknown): Buffer {
   return Buffer.from(`Zqmail-spawn failed: ${failure instanceof Error ? failure.message : failure}\n`);
 }
 
-/** Descriptor 1. When qmail-send is gone, deliveries are finished for nobody's ears. */
+/**
+ * Descriptor 1. When qmail-send is gone, deliveries are finished for nobody's ears. Where a report could not be written
+ * for another reason, qmail-send would wait for it for ever: it is told by the end of the reports that we are lost.
+ */
 class Reports {
   readonly #width: SlotWidth;
   #open = true;
@@ -215,6 +219,19 @@ class Reports {
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       this.#open = false;
+      hangUp();
     }
+  }
+}
+
+/** Lets go of descriptor 1; its number stays taken. */
+function hangUp(): void {
+  try {
+    const nothing = openSync("/dev/null", constants.O_WRONLY);
+    duplicateTo(nothing, 1);
+    closeSync(nothing);
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+    closeSync(1);
   }
 }

@@ -4,9 +4,10 @@
  * mess last of all, because the message's id is the inode number of that file, and ext4 gives it to the next message
  * at once. Journals keep the order of removals, so that no barrier is needed: what a power cut brings back is
  * removed again. Where a file system does not (btrfs may make the removal of mess durable first), an orphan in intd
- * remains, which qmail-queue removes when it meets it.
+ * remains, which qmail-clean removes when it starts, or one in info, which qmail-send removes.
  */
 import { readdirSync, statSync, unlinkSync } from "node:fs";
+import { dirname } from "node:path";
 import { isSystemError } from "../exit.ts";
 import { type QueueDirectory, queuePath, queueRoot } from "./paths.ts";
 
@@ -25,6 +26,23 @@ export function sweepPid(now = Math.floor(Date.now() / 1000)): void {
     const path = Buffer.concat([Buffer.from(directory), name]);
     remove(() => (now < accessTime(path) + ossified ? undefined : path));
   }
+}
+
+/**
+ * Removes the files in intd whose message is gone; qmail-queue makes that first, and removes it last. Where the
+ * message's folder is missing as well, something else is wrong, and the file stays.
+ */
+export function sweepIntd(): void {
+  for (const name of namesIn(`${queueRoot()}/intd/`)) {
+    if (!/^[1-9]\d{0,19}$/.test(name.toString("latin1"))) continue;
+    const id = BigInt(name.toString("latin1"));
+    remove(() => (isAlone(queuePath("mess", id)) ? queuePath("intd", id) : undefined));
+  }
+}
+
+function isAlone(message: string): boolean {
+  const exists = (path: string): boolean => statSync(path, { throwIfNoEntry: false }) !== undefined;
+  return !exists(message) && exists(dirname(message));
 }
 
 /** True if the file is gone, or was never there. */

@@ -1,0 +1,82 @@
+/** A private home in which programs run under faults, and the accounts of what became of the messages. */
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { host, PrivateHome, programs } from "../helpers/home.ts";
+import { prepareHome, recipientOf, textOf, wayOf } from "./load.ts";
+import { lookFor } from "./mailbox.ts";
+import { recoverQueue } from "./recover.ts";
+
+export const sender = `joe@${host}`;
+
+/** How one run ended. */
+export interface Run {
+  /** An exit code or the name of a signal; `hung` if it had to be killed. */
+  end: number | string;
+  /** What is wrong with it; empty: nothing. */
+  complaints: string[];
+  duplicated?: number;
+  /** Somebody was told that the message is taken, or delivered. */
+  acknowledged?: boolean;
+}
+
+export class Bench extends PrivateHome {
+  #next = 0;
+  /** Messages of which nobody has looked what became of them: whether each was acknowledged. */
+  readonly #open = new Map<number, boolean>();
+
+  constructor() {
+    super();
+    prepareHome(this);
+  }
+
+  /** Path of a built program. */
+  built(name: string): string {
+    return join(programs, name);
+  }
+
+  /** Path of a file beside the home, for inputs and traces. */
+  beside(name: string): string {
+    return join(this.path, "..", name);
+  }
+
+  /** A new message of that way: its number, text, recipient. */
+  message(way: ReturnType<typeof wayOf>): { number: number; text: string; to: string } {
+    for (this.#next++; wayOf(this.#next) !== way; ) this.#next++;
+    const number = this.#next;
+    this.#open.set(number, false);
+    return { number, text: textOf(number), to: recipientOf(number) };
+  }
+
+  /** Somebody was told that it is taken. */
+  acknowledged(number: number): void {
+    this.#open.set(number, true);
+  }
+
+  /** Works the queue off without faults, and says what is wrong with the messages since the last time. */
+  async settle(): Promise<{ complaints: string[]; duplicated: number }> {
+    const { left } = await recoverQueue(this);
+    const taken = [...this.#open].filter(([, acknowledged]) => acknowledged).map(([number]) => number);
+    const found = lookFor(this, taken);
+    const complaints = [
+      ...(found.lost > 0 ? [`${found.lost} of ${taken.length} acknowledged messages are lost`] : []),
+      ...(found.torn > 0 ? [`${found.torn} messages are torn`] : []),
+      ...(left.length > 0 ? [`left in the queue: ${left.join(" ")}`] : []),
+    ];
+    this.#open.clear();
+    for (const part of ["new", "tmp"])
+      for (const name of readdirSync(join(this.maildir, part))) rmSync(join(this.maildir, part, name));
+    return { complaints, duplicated: found.duplicated };
+  }
+
+  /** Makes one of the home's programs run behind these words; undo() takes it back. */
+  wrap(name: string, words: readonly string[]): () => void {
+    const path = this.program(name);
+    rmSync(path);
+    const script = [...words, this.built(name)].map((word) => `'${word}'`).join(" ");
+    writeFileSync(path, `#!/bin/sh\nexec ${script} "$@"\n`, { mode: 0o755 });
+    return () => {
+      rmSync(path);
+      Bun.spawnSync(["ln", "-s", this.built(name), path]);
+    };
+  }
+}

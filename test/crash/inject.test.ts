@@ -1,0 +1,41 @@
+/** The quick form of inject.ts, and the places where it found something. */
+import { expect, test } from "bun:test";
+import { faults } from "./faults.ts";
+import { injectFaults, type Row, subjects } from "./inject.ts";
+import { oneShots } from "./one-shot.ts";
+
+const missing = Bun.which("strace") === null;
+
+const namesOf = (...names: string[]) => faults.filter(({ name }) => names.includes(name));
+
+for (const subject of oneShots)
+  test.skipIf(missing)(
+    `${subject.name}: a call that is killed or fails loses nothing (needs strace)`,
+    async () => {
+      const rows: Row[] = [];
+      const plan = { subjects: [subject], faults: namesOf("SIGKILL", "EIO", "ENOSPC"), most: 5, seed: 5 };
+      expect(await injectFaults(plan, (row) => rows.push(row))).toEqual([]);
+      for (const { runs, hits } of rows) expect([runs > 0, hits > 0]).toEqual([true, true]);
+    },
+  );
+
+/** A program, a fault, the calls, and what they are. */
+const found: readonly [string, string, RegExp, string][] = [
+  ["qmail-pop3d", "EIO", /^write\(1</, "a message that was not sent, and deleted all the same"],
+  // Its delivery was under way for ever.
+  ["qmail-lspawn", "EIO", /^write\(1</, "a report that cannot be written"],
+];
+
+for (const [name, fault, calls, what] of found)
+  test.skipIf(missing)(`${name}: ${what} (needs strace)`, async () => {
+    const rows: Row[] = [];
+    const plan = {
+      subjects: subjects.filter((subject) => subject.name === name),
+      faults: namesOf(fault),
+      only: calls,
+      most: 10,
+      seed: 1,
+    };
+    expect(await injectFaults(plan, (row) => rows.push(row))).toEqual([]);
+    for (const { hits } of rows) expect(hits).toBeGreaterThan(0);
+  });

@@ -1,0 +1,164 @@
+/**
+ * Does the harness find what it looks for? The programs are built without some of their barriers, and power-cut.ts must
+ * find losses or torn messages then; and with other faults, which inject.ts must find.
+ *
+ *   bun test/crash/weakened.ts [--cuts 20] [--scratch DIR] [--only cuts|faults]
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { Cache, Kind } from "./disk.ts";
+import type { Row } from "./power-cut.ts";
+import { printTable } from "./table.ts";
+
+const root = resolve(import.meta.dir, "../..");
+
+interface Edited {
+  name: string;
+  /** What is taken out of files of src: file, text, what it becomes. */
+  edits: readonly (readonly [string, string, string])[];
+}
+
+interface Weakness extends Edited {
+  kind: Kind;
+  cache: Cache;
+}
+
+interface Mistake extends Edited {
+  /** How inject.ts is called. */
+  words: readonly string[];
+}
+
+const durable = "core/sys/durable.ts";
+const thread = "core/sys/flush-worker.ts";
+const maildir = "core/maildir/deliver.ts";
+
+const noDirectories = [durable, "try {\n    fsyncSync(fd);", "try {"] as const;
+
+/**
+ * Not here: no fsync of new after the link. Nothing was lost without it in 20 cuts of btrfs, which keeps the new name of
+ * a file that was just synced; and the journals of the others keep the link in front of the removal from the queue.
+ */
+const weaknesses: readonly Weakness[] = [
+  {
+    name: "no barrier at all",
+    edits: [
+      noDirectories,
+      [durable, "fsyncSync(fd);", ""],
+      [thread, "syncFileSystem(order.fileSystem)", ""],
+      [thread, "fsyncSync(fd)", ""],
+    ],
+    kind: "ext4",
+    cache: "careful",
+  },
+  {
+    name: "no barrier in qmail-queue --resident",
+    edits: [
+      [thread, "syncFileSystem(order.fileSystem)", ""],
+      [thread, "fsyncSync(fd)", ""],
+      [thread, "syncDirectory(path)", ""],
+    ],
+    kind: "xfs",
+    cache: "careful",
+  },
+  { name: "no fsync of directories", edits: [noDirectories], kind: "ext4", cache: "careful" },
+  {
+    name: "no fsync of what is in tmp",
+    edits: [[maildir, "syncFile(fd)", "void fd"]],
+    kind: "xfs",
+    cache: "careful",
+  },
+];
+
+const mistakes: readonly Mistake[] = [
+  {
+    name: "a failed fsync is a success",
+    edits: [
+      [
+        "core/queue/entry.ts",
+        "attempt(queueExit.write, () => syncNow(before));",
+        "try { syncNow(before); } catch {}",
+      ],
+    ],
+    words: ["--subject", "qmail-queue", "--fault", "EIO"],
+  },
+  {
+    name: "written in new, not in tmp",
+    edits: [
+      [maildir, "openSync(below(`tmp/", "openSync(below(`new/"],
+      [maildir, "linkSync(temporary, below(", "void (temporary, below("],
+    ],
+    words: ["--subject", "qmail-local, Maildir", "--fault", "SIGKILL"],
+  },
+  {
+    name: "a lost report is forgotten",
+    edits: [["core/delivery/slots.ts", "      hangUp();\n", ""]],
+    words: ["--subject", "qmail-lspawn", "--fault", "EIO", "--only", "^write\\(1<"],
+  },
+];
+
+/** Builds the programs without it; returns their directory. */
+function build({ name, edits }: Edited, scratch: string): string {
+  const copy = mkdtempSync(join(scratch, "weakened-"));
+  for (const part of ["src", "scripts", "man", "package.json", "package-lock.json", "tsconfig.json"])
+    cpSync(join(root, part), join(copy, part), { recursive: true });
+  symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
+  for (const [file, from, to] of edits) {
+    const path = join(copy, "src", file);
+    const text = readFileSync(path, "utf8");
+    if (!text.includes(from)) throw new Error(`weakened: "${name}" does not fit ${file} any more`);
+    writeFileSync(path, text.replace(from, to));
+  }
+  const result = Bun.spawnSync([process.execPath, "scripts/build.ts"], { cwd: copy, stderr: "pipe" });
+  if (result.exitCode !== 0) throw new Error(`weakened: unable to build: ${result.stderr.toString()}`);
+  return join(copy, "dist/bin");
+}
+
+function cutPower(programs: string, { kind, cache }: Weakness, cuts: string, scratch: string): Row {
+  const words = ["--kind", kind, "--cache", cache, "--cuts", cuts, "--scratch", scratch, "--json"];
+  const result = Bun.spawnSync([process.execPath, join(import.meta.dir, "power-cut.ts"), ...words], {
+    env: { ...process.env, QMAIL_TS_BIN: programs },
+    stderr: "inherit",
+  });
+  const [row] = JSON.parse(result.stdout.toString()) as Row[];
+  if (row === undefined) throw new Error("weakened: power-cut.ts said nothing");
+  return row;
+}
+
+/** Whether inject.ts complains. */
+function isFound(programs: string, { words }: Mistake): boolean {
+  const result = Bun.spawnSync([process.execPath, join(import.meta.dir, "inject.ts"), ...words], {
+    env: { ...process.env, QMAIL_TS_BIN: programs },
+  });
+  const found = result.exitCode === 1 && !result.stderr.includes("error:");
+  if (!found) console.error(result.stdout.toString() + result.stderr.toString());
+  return found;
+}
+
+const { values } = parseArgs({
+  options: {
+    cuts: { type: "string", default: "20" },
+    scratch: { type: "string", default: tmpdir() },
+    only: { type: "string", default: "" },
+  },
+});
+const scratch = mkdtempSync(join(values.scratch, "qmail-weakened-"));
+const missed: string[] = [];
+try {
+  const rows = (values.only === "faults" ? [] : weaknesses).map((weakness) => ({
+    without: weakness.name,
+    ...cutPower(build(weakness, scratch), weakness, values.cuts, scratch),
+  }));
+  if (rows.length > 0) printTable("power cuts of programs without barriers", rows);
+  missed.push(...rows.filter(({ bad }) => bad === 0).map(({ without }) => without));
+  for (const mistake of values.only === "cuts" ? [] : mistakes) {
+    const found = isFound(build(mistake, scratch), mistake);
+    console.log(`${mistake.name}: ${found ? "found" : "not found"}`);
+    if (!found) missed.push(mistake.name);
+  }
+  if (missed.length > 0) console.log(`nothing was found with: ${missed.join(", ")}`);
+  process.exitCode = missed.length > 0 ? 1 : 0;
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
