@@ -7,12 +7,8 @@ import { attempt } from "../trouble.ts";
 import { keepAside } from "./aside.ts";
 import { lookAt, type Site, type Steps } from "./step.ts";
 
-/** Directories beside the programs, in what was built and in the home, with what is in them. */
-const parts = [
-  ["man", "pages of the manual"],
-  ["native", "files of the launcher's source"],
-  ["service", "templates of services"],
-] as const;
+/** Directories beside the programs, in what was built and in the home: manual, source of the launcher, templates. */
+const parts = ["man", "native", "service"];
 
 /** Stands in every page of our manual. */
 const mark = ".Os qmail-ts\n";
@@ -27,12 +23,12 @@ interface File {
 /** A step for each part that lacks files or has other ones. Pages of another qmail stay, unless they are to be replaced. */
 export function* fileSteps(site: Site, replace: boolean): Steps {
   const source = dirname(executables());
-  for (const [part, what] of parts) {
+  for (const part of parts) {
     const files = filesBelow(source, part).filter((file) => !isThere(site, file));
     const wanted = files.filter((file) => replace || !isForeignPage(site, file.path));
     if (wanted.length === 0) continue;
     yield {
-      words: `write ${wanted.length} ${what} to ${site.home}/${part}`,
+      words: `write ${wanted.length === 1 ? "1 file" : `${wanted.length} files`} to ${site.home}/${part}`,
       run: () => {
         for (const file of wanted) place(site, file);
       },

@@ -16,11 +16,8 @@ import { executableName, launcher, ownershipText } from "./tree.ts";
 export const launched = `${standardHome}/bin/${executableName}`;
 
 /** What does not work without the launcher. */
-export const withoutLauncher = `without it nobody but root can put mail into the queue: users, ${[
-  "qmail-smtpd",
-  "bounces",
-  "forwards",
-].join(", ")} get "unable to access the queue"`;
+export const withoutLauncher =
+  "without it nobody but root can put mail into the queue, and mail of users, from qmail-smtpd, bounces and forwards are put off";
 
 const compilers = ["cc", "gcc", "clang"];
 
