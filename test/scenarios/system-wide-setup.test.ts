@@ -38,7 +38,7 @@ const expected: Readonly<Record<string, string>> = {
   bin: "d root:qmail 0755",
   "bin/qmail-queue": "- qmailq:qmail 4711",
   "bin/qmail-ts": "- root:qmail 0755",
-  "bin/sendmail": "l qmail-ts",
+  "bin/sendmail": "- root:qmail 0755",
   control: "d root:qmail 0755",
   "control/me": "- root:root 0644",
   "control/rcpthosts": "- root:root 0644",

@@ -127,9 +127,16 @@ function listing(root: string): Listing {
 /** What tells whether a file was touched: its place on the disk, times, owner, mode, content. */
 function fingerprints(...roots: string[]): Map<string, string> {
   const found = new Map<string, string>();
+  const contents = new Map<string, string>();
+  // The programs are one file with many names.
+  const contentOf = (path: string, file: string): string => {
+    const known = contents.get(file) ?? createHash("sha1").update(readFileSync(path)).digest("hex");
+    contents.set(file, known);
+    return known;
+  };
   const visit = (path: string): void => {
     const stat = lstatSync(path);
-    const content = stat.isFile() ? createHash("sha1").update(readFileSync(path)).digest("hex") : "";
+    const content = stat.isFile() ? contentOf(path, `${stat.dev} ${stat.ino}`) : "";
     const times = stat.isDirectory() ? stat.mtimeMs : stat.ctimeMs;
     found.set(path, [stat.ino, stat.uid, stat.gid, stat.mode, stat.nlink, times, content].join(" "));
     if (stat.isDirectory()) for (const name of readdirSync(path)) visit(join(path, name));

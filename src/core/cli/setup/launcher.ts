@@ -36,7 +36,7 @@ export function launcherKind(site: Site): LauncherKind {
   const found = lookAt(path);
   if (found === undefined) return "absent";
   const main = lookAt(join(site.home, "bin", executableName));
-  if (found.isSymbolicLink() || (found.ino === main?.ino && found.dev === main.dev)) return "link";
+  if (found.ino === main?.ino && found.dev === main.dev) return "link";
   return found.isFile() && isLauncher(path) ? "launcher" : "foreign";
 }
 

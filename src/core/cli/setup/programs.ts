@@ -1,19 +1,18 @@
 /**
- * The programs in bin: one executable, and a symbolic link to it for every name, so that one rename upgrades them all.
- * Programs of another qmail stay, unless they are to be replaced.
+ * The programs in bin: one executable, and a hard link to it for every name. Programs of another qmail stay, unless they
+ * are to be replaced.
  */
 import {
   closeSync,
   constants,
   copyFileSync,
   fsyncSync,
+  linkSync,
   openSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   statSync,
-  symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
 import { programs } from "../../../programs.ts";
@@ -36,16 +35,26 @@ export function builtExecutable(): string {
 
 type Kind = "absent" | "ours" | "foreign";
 
-/** What bin has under a program's name: ours are links to the executable, or, made by hand, other names of it. */
+/** The executable while it takes over name after name from the one before. */
+const successor = `.${executableName}.new`;
+
+/** What bin has under a program's name. Ours are names of the executable, or of its successor. */
 export function kindOf(site: Site, name: string): Kind {
-  const path = join(site.home, "bin", name);
-  const found = lookAt(path);
+  const bin = join(site.home, "bin");
+  const found = lookAt(join(bin, name));
   if (found === undefined) return "absent";
-  if (found.isSymbolicLink())
-    return attempt(`read link ${path}`, () => readlinkSync(path)) === executableName ? "ours" : "foreign";
-  const main = lookAt(join(site.home, "bin", executableName));
-  return main !== undefined && main.ino === found.ino && main.dev === found.dev ? "ours" : "foreign";
+  return [executableName, successor].some((main) => isSameFile(found, lookAt(join(bin, main))))
+    ? "ours"
+    : "foreign";
 }
+
+interface Identity {
+  ino: number;
+  dev: number;
+}
+
+const isSameFile = (a: Identity | undefined, b: Identity | undefined): boolean =>
+  a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 
 /** Names in bin that belong to another qmail, without qmail-queue. */
 export function foreignPrograms(site: Site): string[] {
@@ -54,23 +63,19 @@ export function foreignPrograms(site: Site): string[] {
     .filter((name) => name !== queueProgram && kindOf(site, name) === "foreign");
 }
 
-/** The executable and the links. Names that were hard links become symbolic ones before the executable is exchanged. */
+/** The executable and its names: hard links, by which it knows who it is under any argument 0. */
 export function* programSteps(site: Site, replace: boolean): Steps {
   const bin = join(site.home, "bin");
-  const names = programs.map(({ name }) => name).filter((name) => name !== queueProgram);
-  const outdated = names.filter((name) => kindOf(site, name) === "ours" && !isLink(join(bin, name)));
-  if (outdated.length > 0)
-    yield {
-      words: `turn ${outdated.length} names in ${bin} into links to ${executableName}`,
-      run: () => placeNames(bin, outdated),
-    };
-  yield* executableSteps(bin);
+  yield* executableSteps(site, bin);
   if (replace) yield* replacementSteps(site);
-  const absent = names.filter((name) => kindOf(site, name) === "absent");
+  const names = programs.map(({ name }) => name);
+  const absent = names.filter((name) => name !== queueProgram && kindOf(site, name) === "absent");
   if (absent.length > 0)
     yield {
       words: `link ${absent.length} programs in ${bin} to ${executableName}`,
-      run: () => placeNames(bin, absent),
+      run: () => {
+        for (const name of absent) placeName(bin, name);
+      },
     };
 }
 
@@ -85,32 +90,44 @@ function* replacementSteps(site: Site): Steps {
     };
 }
 
-const isLink = (path: string): boolean => lookAt(path)?.isSymbolicLink() === true;
-
-function placeNames(bin: string, names: readonly string[]): void {
-  for (const name of names) placeName(bin, name);
-}
-
 /** Gives a program its name, in the place of whatever has it. */
-export function placeName(bin: string, name: string): void {
+export function placeName(bin: string, name: string, main = executableName): void {
   const fresh = join(bin, `.${name}.tmp`);
-  attempt(`link ${bin}/${name} to ${executableName}`, () => {
+  attempt(`link ${bin}/${name} to ${main}`, () => {
     rmSync(fresh, { force: true });
-    symlinkSync(executableName, fresh);
+    linkSync(join(bin, main), fresh);
     renameSync(fresh, join(bin, name));
   });
 }
 
-function* executableSteps(bin: string): Steps {
+function* executableSteps(site: Site, bin: string): Steps {
   const source = builtExecutable();
   const target = join(bin, executableName);
+  if (lookAt(join(bin, successor)) !== undefined)
+    yield { words: `finish an interrupted upgrade of ${target}`, run: () => succeed(site, bin) };
   if (!isSame(source, target))
     yield {
       words: `copy ${source} to ${target} (${ownershipText(executable)})`,
-      run: () => installFile(source, target),
+      run: () => {
+        installFile(source, join(bin, successor));
+        succeed(site, bin);
+      },
     };
   else if (attempt(`examine ${target}`, () => differing(target, executable)) !== undefined)
     yield { words: `make ${target} ${ownershipText(executable)}`, run: () => own(target, executable) };
+}
+
+/** Moves every name from the executable to its successor, and last of all its own. */
+function succeed(site: Site, bin: string): void {
+  const next = lookAt(join(bin, successor));
+  for (const { name } of programs)
+    if (kindOf(site, name) === "ours" && !isSameFile(lookAt(join(bin, name)), next))
+      placeName(bin, name, successor);
+  attempt(`rename ${bin}/${successor}`, () => {
+    // Renaming one name of a file to another name of it would leave both.
+    if (isSameFile(next, lookAt(join(bin, executableName)))) rmSync(join(bin, successor));
+    else renameSync(join(bin, successor), join(bin, executableName));
+  });
 }
 
 /** Whether two files have the same content. */
