@@ -95,8 +95,10 @@ function* fallback(site: Site, kind: LauncherKind): Steps {
     };
 }
 
+/** Static, where the machine has the libraries for it: then no loader runs with rights that its caller does not have. */
 function compile(command: string, out: string): void {
   const words = ["-O2", "-Wall", "-Wextra", `-DPROGRAM="${launched}"`, "-o", out, source()];
+  if (spawnSync(command, ["-static", ...words]).status === 0) return;
   const { status, stderr, error } = spawnSync(command, words, { encoding: "utf8" });
   if (error !== undefined || status !== 0)
     throw fail(`unable to compile the launcher with ${command}: ${error?.message ?? stderr.trim()}`);
