@@ -7,6 +7,7 @@
  *   bun test/scenarios/launcher-hostile.ts
  */
 import {
+  chmodSync,
   chownSync,
   existsSync,
   lstatSync,
@@ -150,6 +151,8 @@ async function observe(work: string): Promise<Report> {
   pristineSystem(work, [`joe:x:${joe}:${joe}::${place}:/bin/sh`]);
   furnish(place);
   chownSync(place, joe, joe);
+  // What runs with the queue's rights shall be able to leave its mark.
+  chmodSync(place, 0o777);
   const setup = Bun.spawnSync([join(programs, "qmail"), "setup", "--host", "test.example"]);
   if (setup.exitCode !== 0) throw new Error(setup.stderr.toString());
   const qmailq = lstatSync(`${home}/queue`).uid;
