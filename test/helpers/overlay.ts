@@ -21,13 +21,14 @@ const accountFiles = ["passwd", "group", "shadow", "gshadow"];
 const ofQmail = /^(alias|qmail.?|nofiles|joe|ann):/;
 
 /**
- * To be called inside the namespace: /etc, /usr/bin, /usr/sbin, /usr/lib and /var may be changed, none of qmail's users is there,
+ * To be called inside the namespace: /etc, /usr/bin, /usr/sbin, /usr/lib, /var and /srv may be changed, none of qmail's users is there,
  * and neither is /var/qmail. `people` are lines of /etc/passwd.
  */
 export function pristineSystem(work: string, people: readonly string[]): void {
   const layers = join(work, "layers");
   mountEmpty(layers);
-  for (const directory of ["/etc", "/usr/bin", "/usr/sbin", "/usr/lib", "/var"]) overlay(layers, directory);
+  for (const directory of ["/etc", "/usr/bin", "/usr/sbin", "/usr/lib", "/var", "/srv"])
+    overlay(layers, directory);
   for (const file of accountFiles)
     rewrite(`/etc/${file}`, (lines) => lines.filter((line) => !ofQmail.test(line)));
   rewrite("/etc/passwd", (lines) => [...lines, ...people]);
