@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { programs } from "../../src/programs.ts";
 import { canCompile } from "../helpers/launcher.ts";
 import { canUnshare, unshare } from "../helpers/namespace.ts";
-import type { Adopted, Bare, Fresh, Ran } from "./system-wide-setup.ts";
+import type { Adopted, Bare, Fresh, Killed, Ran } from "./system-wide-setup.ts";
 
 const hasUseradd = Bun.which("useradd", { PATH: "/usr/sbin:/sbin:/usr/bin" }) !== null;
 const possible = canUnshare() && canCompile() && hasUseradd;
@@ -222,5 +222,15 @@ describe.skipIf(!possible)(`qmail setup where something is missing (${needs})`, 
   test("the queue is somebody else's: refused", () => {
     expect([seen.foreignQueue.code, seen.foreignQueue.out]).toEqual([100, ""]);
     expect(seen.foreignQueue.err).toContain("/var/qmail/queue belongs to joe, not to qmailq");
+  });
+});
+
+const hasStrace = Bun.which("strace") !== null;
+describe.skipIf(!possible || !hasStrace)(`qmail setup killed anywhere (${needs} and strace)`, () => {
+  test("the next run ends well, and makes what one run alone would have made", async () => {
+    const seen = await observe<Killed>("killed");
+    expect([seen.failed, seen.different]).toEqual([[], []]);
+    expect(seen.changes).toBeGreaterThan(200);
+    expect(seen.killed).toBeGreaterThan(15);
   });
 });

@@ -3,7 +3,7 @@
  * owners, what a second run changes, and whether mail arrives. Run by system-wide-setup.test.ts inside namespaces of
  * its own; prints what it observed as JSON.
  *
- *   unshare --mount ... bun test/scenarios/system-wide-setup.ts WORK-DIRECTORY fresh|adopted|bare
+ *   unshare --mount ... bun test/scenarios/system-wide-setup.ts WORK-DIRECTORY fresh|adopted|bare|killed
  */
 import { createHash } from "node:crypto";
 import {
@@ -85,6 +85,19 @@ export interface Bare {
   notRoot: Ran;
   foreignQueue: Ran;
 }
+
+/** Interrupted set-ups. */
+export interface Killed {
+  /** System calls of one run that change something. */
+  changes: number;
+  killed: number;
+  /** Runs after a killed one that did not end well, and those that left another tree than a run at one go. */
+  failed: string[];
+  different: string[];
+}
+
+/** How many set-ups are killed. */
+const killings = 24;
 
 function run(command: readonly string[], environment: Record<string, string> = {}, uid = 0): Ran {
   const child = Bun.spawnSync([...command], {
@@ -332,11 +345,57 @@ async function bare(): Promise<Bare> {
   return { noAccounts, noCompiler, check, notRoot, foreignQueue };
 }
 
+/** Calls by which a set-up changes something. */
+const changing = "mkdir,rename,link,symlink,unlink,chmod,fchmod,chown,lchown,mknod,mknodat,ftruncate,fsync";
+
+/** Kills `qmail setup` with its n-th change, for some n over all of its run, and lets the next one finish. */
+async function killed(): Promise<Killed> {
+  const options = ["setup", "--host", host, "--sendmail"];
+  qmail(...options);
+  const forget = () => run(["rm", "-rf", home, "/usr/sbin/sendmail", "/usr/lib/sendmail"]);
+  const whole = (): Listing => ({ ...listing(home), ...listing("/usr/sbin/sendmail") });
+  forget();
+  qmail(...options);
+  const expected = whole();
+  // Without -f: only what this process does itself, not the compiler.
+  const traced = (...more: string[]): Ran =>
+    run([
+      "strace",
+      "-o",
+      "/tmp/changes",
+      "-e",
+      `trace=${changing}`,
+      ...more,
+      join(programs, "qmail"),
+      ...options,
+    ]);
+  forget();
+  traced();
+  const calls = [...readFileSync("/tmp/changes", "latin1").matchAll(/^(\w+)\(/gm)].map(
+    ([, name = ""]) => name,
+  );
+  const result: Killed = { changes: calls.length, killed: 0, failed: [], different: [] };
+  for (let at = 0; at < calls.length; at += Math.ceil(calls.length / killings)) {
+    const name = calls[at] ?? "";
+    // strace counts the calls of each name.
+    const ordinal = calls.slice(0, at + 1).filter((call) => call === name).length;
+    forget();
+    const { code } = traced("-e", `inject=${name}:signal=KILL:when=${ordinal}`);
+    if (code !== 0) result.killed++;
+    const next = qmail(...options);
+    if (next.code !== 0) result.failed.push(`${name} ${ordinal}: ${next.err}`);
+    const now = whole();
+    const other = Object.keys({ ...expected, ...now }).filter((path) => expected[path] !== now[path]);
+    if (other.length > 0) result.different.push(`${name} ${ordinal}: ${other.join(" ")}`);
+  }
+  return result;
+}
+
 if (import.meta.main) {
   const [work = "", what = ""] = process.argv.slice(2);
   mountEmpty(work);
   pristineSystem(work, makePeople(work));
-  const scenario = { fresh, adopted, bare }[what];
+  const scenario = { fresh, adopted, bare, killed }[what];
   if (scenario === undefined) throw new Error(`no scenario ${what}`);
   console.log(JSON.stringify(await scenario(work)));
 }

@@ -9,6 +9,7 @@ import { disarmSteps } from "./aside.ts";
 import { directorySteps, queueSteps } from "./directories.ts";
 import { fileSteps } from "./files.ts";
 import { launcherSteps } from "./launcher.ts";
+import { alone, leftoverSteps } from "./leftovers.ts";
 import { sendmailSteps, unitSteps } from "./links.ts";
 import { checkBefore, stagingPath } from "./preflight.ts";
 import { programSteps } from "./programs.ts";
@@ -43,19 +44,22 @@ export async function setUp(options: SetupOptions, tell: (words: string) => void
   const site: Site = { prefix, home: `${prefix}${standardHome}` };
   checkBefore(site);
   process.umask(0o022);
-  let steps = 0;
-  for (const step of allSteps(site, host, options)) {
-    if (!options.dryRun) await step.run();
-    tell(step.words);
-    steps++;
-  }
-  if (steps > 0 && !options.dryRun) settle(site.home);
-  return { site, host, steps };
+  return await alone(site, async () => {
+    let steps = 0;
+    for (const step of allSteps(site, host, options)) {
+      if (!options.dryRun) await step.run();
+      tell(step.words);
+      steps++;
+    }
+    if (steps > 0 && !options.dryRun) settle(site.home);
+    return { site, host, steps };
+  });
 }
 
 /** In this order every prefix is a system that the next run completes. */
 function* allSteps(site: Site, host: string, options: SetupOptions): Steps {
   if (site.prefix === "") yield* accountSteps();
+  yield* leftoverSteps(site);
   yield* directorySteps(site);
   yield* queueSteps(site);
   yield* programSteps(site, options.replace);
