@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { programs } from "../../src/programs.ts";
 import { canCompile } from "../helpers/launcher.ts";
 import { canUnshare, unshare } from "../helpers/namespace.ts";
-import type { Adopted, Bare, Fresh, Killed, Ran } from "./system-wide-setup.ts";
+import type { Adopted, Bare, Fresh, Killed, Ran, Staged } from "./system-wide-setup.ts";
 
 const hasUseradd = Bun.which("useradd", { PATH: "/usr/sbin:/sbin:/usr/bin" }) !== null;
 const possible = canUnshare() && canCompile() && hasUseradd;
@@ -222,6 +222,30 @@ describe.skipIf(!possible)(`qmail setup where something is missing (${needs})`, 
   test("the queue is somebody else's: refused", () => {
     expect([seen.foreignQueue.code, seen.foreignQueue.out]).toEqual([100, ""]);
     expect(seen.foreignQueue.err).toContain("/var/qmail/queue belongs to joe, not to qmailq");
+  });
+});
+
+describe.skipIf(!possible)(`qmail setup of a staging tree (${needs})`, () => {
+  let seen: Staged;
+  beforeAll(async () => {
+    seen = await observe<Staged>("staged");
+  });
+
+  test("joe makes it, without any set-user-id bit of his", () => {
+    expect([seen.made.code, seen.made.err]).toEqual([0, ""]);
+    expect(Object.values(seen.inStage).filter((is) => /^- .* [246]\d{3}$/.test(is))).toEqual([]);
+  });
+  test("unpacked by root it has faults, which setup mends", () => {
+    expect(faultsOf(seen.before).join("\n")).toContain("/var/qmail/queue belongs to root");
+    expect([seen.setup.code, faultsOf(seen.check)]).toEqual([0, []]);
+  });
+  test("then it is like any other", () => {
+    const different = Object.entries(expected).filter(([path, is]) => {
+      const there = seen.tree[path === "" ? "/var/qmail" : `/var/qmail/${path}`];
+      // Files that nobody's rights depend on stay root's.
+      return there?.replace(":nofiles", ":root") !== is.replace(":nofiles", ":root");
+    });
+    expect(different).toEqual([]);
   });
 });
 

@@ -3,7 +3,7 @@
  * owners, what a second run changes, and whether mail arrives. Run by system-wide-setup.test.ts inside namespaces of
  * its own; prints what it observed as JSON.
  *
- *   unshare --mount ... bun test/scenarios/system-wide-setup.ts WORK-DIRECTORY fresh|adopted|bare|killed
+ *   unshare --mount ... bun test/scenarios/system-wide-setup.ts WORK-DIRECTORY fresh|adopted|bare|killed|staged
  */
 import { createHash } from "node:crypto";
 import {
@@ -84,6 +84,16 @@ export interface Bare {
   check: Ran;
   notRoot: Ran;
   foreignQueue: Ran;
+}
+
+/** From a staging tree. */
+export interface Staged {
+  made: Ran;
+  inStage: Listing;
+  before: Ran;
+  setup: Ran;
+  tree: Listing;
+  check: Ran;
 }
 
 /** Interrupted set-ups. */
@@ -330,6 +340,18 @@ async function adopted(work: string): Promise<Adopted> {
   };
 }
 
+/** A tree that joe makes as for a package, and root unpacks. */
+async function staged(work: string): Promise<Staged> {
+  const stage = join(work, "joe/stage");
+  run(["mkdir", stage], {}, joe);
+  const made = run([join(programs, "qmail"), "setup", "--host", host, "--prefix", stage], {}, joe);
+  const inStage = listing(stage);
+  run(["cp", "-a", "--no-preserve=ownership", join(stage, "var/qmail"), "/var/"]);
+  const before = qmail("check", "--no-dns", "--json");
+  const setup = run([`${home}/bin/qmail`, "setup"]);
+  return { made, inStage, before, setup, tree: listing(home), check: qmail("check", "--no-dns", "--json") };
+}
+
 const compilers = ["cc", "gcc", "clang"].map((name) => `/usr/bin/${name}`);
 
 async function bare(): Promise<Bare> {
@@ -395,7 +417,7 @@ if (import.meta.main) {
   const [work = "", what = ""] = process.argv.slice(2);
   mountEmpty(work);
   pristineSystem(work, makePeople(work));
-  const scenario = { fresh, adopted, bare, killed }[what];
+  const scenario = { fresh, adopted, bare, killed, staged }[what];
   if (scenario === undefined) throw new Error(`no scenario ${what}`);
   console.log(JSON.stringify(await scenario(work)));
 }

@@ -2,6 +2,7 @@
 import { statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { accountByName, accountByUid } from "../../sys/passwd.ts";
+import { isPrivateHome } from "../setup/preflight.ts";
 import { lookAt } from "../setup/step.ts";
 import { attempt, refuse } from "../trouble.ts";
 import { controlFindings } from "./control.ts";
@@ -42,7 +43,7 @@ function subjectAt(home: string): Subject {
   const { uid, gid } = attempt(`examine ${home}`, () => statSync(home));
   const queue = lookAt(join(home, "queue"))?.uid ?? uid;
   const qmailq = accountByName("qmailq")?.uid;
-  const system = queue !== uid || (uid === 0 && queue === qmailq);
+  const system = queue !== uid || (uid === 0 && (queue === qmailq || !isPrivateHome(home)));
   const me = process.geteuid?.();
   if (me !== 0 && (system || me !== uid))
     throw refuse(`only root${system ? "" : " and its owner"} can look at all of ${home}`);

@@ -13,8 +13,17 @@ import { attempt } from "../trouble.ts";
 import { type Findings, fault, note, type Subject } from "./finding.ts";
 
 /** The accounts that a system-wide installation runs as. */
-export function* accountFindings({ system }: Subject): Findings {
+export function* accountFindings({ home, system }: Subject): Findings {
   if (!system) return;
+  const maildir = join(home, "alias/Maildir");
+  const alias = accountByName("alias")?.uid;
+  if (alias !== undefined && (lookAt(maildir)?.uid ?? alias) !== alias)
+    yield fault(
+      "users",
+      maildir,
+      "does not belong to alias, so that mail for postmaster waits",
+      `chown -R alias ${maildir}`,
+    );
   for (const name of groups)
     if (groupByName(name) === undefined) yield fault("users", `group ${name}`, "is missing", "qmail setup");
   const numbers = new Map<number, string>();

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { makeEntry } from "../../queue/layout.ts";
 import { splitOf } from "../mend.ts";
 import { attempt, fail } from "../trouble.ts";
-import { differing, lookAt, own, type Site, type Step, type Steps } from "./step.ts";
+import { differing, lookAt, own, type Site, type Steps } from "./step.ts";
 import { homeLayout, modeText, ownershipText, systemQueue, type TreeEntry } from "./tree.ts";
 
 /** The home, and what lies beside its queue. */
@@ -45,29 +45,42 @@ function* mendStep(path: string, entry: TreeEntry): Steps {
 
 /** The queue. Messages that are in it are not touched. */
 export function* queueSteps(site: Site): Steps {
-  const entries = systemQueue(splitOf(site.home));
-  const absent = entries.filter(({ path }) => lookAt(join(site.home, path)) === undefined);
-  if (absent.length > 0) yield makeQueue(site, absent, absent.length === entries.length);
+  const { home } = site;
+  if (lookAt(join(home, "queue")) === undefined)
+    yield { words: `make the queue ${home}/queue (qmailq:qmail 0750)`, run: () => makeQueue(home) };
+  const entries = systemQueue(splitOf(home));
+  const absent = entries.filter(({ path }) => lookAt(join(home, path)) === undefined);
+  // A queue that was only going to be made is all absent.
+  if (absent.length > 0 && absent.length < entries.length)
+    yield {
+      words: `make what is missing in the queue: ${absent.map(({ path }) => path).join(", ")}`,
+      run: () => makeEntries(home, absent),
+    };
   for (const entry of entries) {
-    const path = join(site.home, entry.path);
+    const path = join(home, entry.path);
     if (lookAt(path) !== undefined) yield* mendStep(path, entry);
   }
 }
 
-function makeQueue({ home }: Site, entries: ReturnType<typeof systemQueue>, whole: boolean): Step {
-  const [first] = entries;
-  const what = entries.length === 1 && first !== undefined ? first.path : `${entries.length} parts`;
-  return {
-    words: whole
-      ? `make the queue ${home}/queue (qmailq:qmail 0750)`
-      : `make ${what} of the queue ${home}/queue`,
-    run: () => {
-      for (const entry of entries) {
-        attempt(`make ${home}/${entry.path}`, () => makeEntry(home, entry));
-        own(join(home, entry.path), entry);
-      }
-    },
-  };
+/** Makes it elsewhere first: a queue with a part of its folders would be taken for one that is split otherwise. */
+function makeQueue(home: string): void {
+  const elsewhere = join(home, ".queue.tmp");
+  attempt(`make ${home}/queue`, () => {
+    rmSync(elsewhere, { recursive: true, force: true });
+    mkdirSync(elsewhere, { mode: 0o700 });
+  });
+  makeEntries(elsewhere, systemQueue());
+  attempt(`make ${home}/queue`, () => {
+    renameSync(join(elsewhere, "queue"), join(home, "queue"));
+    rmSync(elsewhere, { recursive: true });
+  });
+}
+
+function makeEntries(home: string, entries: ReturnType<typeof systemQueue>): void {
+  for (const entry of entries) {
+    attempt(`make ${home}/${entry.path}`, () => makeEntry(home, entry));
+    own(join(home, entry.path), entry);
+  }
 }
 
 /** Whether a queue's todo is split into folders, as some patches have it. */

@@ -31,18 +31,17 @@ function checkQueue({ home }: Site): void {
     throw refuse(
       `${queue} belongs to ${accountByUid(owner)?.name ?? `uid ${owner}`}, not to qmailq: it is a private home, or of a qmail whose users have other names; nothing was changed`,
     );
-  // An interrupted run leaves no queue that is complete and still root's: the FIFO is made last.
-  if (
-    owner === 0 &&
-    accountByName("qmailq") !== undefined &&
-    lookAt(join(home, "queue/lock/trigger"))?.uid === 0
-  )
+  // A staging tree that was made without qmail's users is root's as well, but has no mail users of its own.
+  if (owner === 0 && isPrivateHome(home))
     throw refuse(`${home} is a private home of root: move it away first; nothing was changed`);
   if (isSplitTodo(home))
     throw refuse(
       `${queue}/todo is split into folders (a big-todo queue): let its own qmail empty it first; nothing was changed`,
     );
 }
+
+/** Whether a home is one that `qmail init` has made. */
+export const isPrivateHome = (home: string): boolean => lookAt(join(home, "mail"))?.isDirectory() === true;
 
 /** The path of a staging tree, which has to be there. */
 export function stagingPath(given: string): string {

@@ -12,6 +12,7 @@ const needed = ["mailer-daemon", "postmaster", "root"];
 
 /** The control files, the addresses of the alias user, and the script that starts it all. control/me comes last: it says that this is done. */
 export function* settingSteps(site: Site, host: string, postmaster: string | undefined): Steps {
+  yield* maildirSteps(join(site.home, "alias/Maildir"));
   const me = join(site.home, "control/me");
   if (lookAt(me) === undefined) {
     yield* aliasSteps(site, postmaster);
@@ -33,17 +34,31 @@ export function* settingSteps(site: Site, host: string, postmaster: string | und
     };
 }
 
+const alias = { owner: "alias", group: "nofiles", mode: 0o700 } as const;
+const maildirParts = ["", "tmp", "new", "cur"];
+
+/** In a staging tree it may have been made without the alias user. */
+function* maildirSteps(path: string): Steps {
+  const roots = maildirParts.map((part) => join(path, part)).filter((part) => lookAt(part)?.uid === 0);
+  if (!givesOwners() || idsOf(alias).uid === undefined || roots.length === 0) return;
+  yield {
+    words: `give ${path} to ${alias.owner}:${alias.group}`,
+    run: () => {
+      for (const part of roots) own(part, alias);
+    },
+  };
+}
+
 /** Mail that nobody else gets is kept in a Maildir of the alias user, until somebody says where it goes. */
 function* aliasSteps(site: Site, postmaster: string | undefined): Steps {
   const home = join(site.home, "alias");
   const text = postmaster === undefined ? "" : `&${postmaster}\n`;
   const where = postmaster ?? "alias/Maildir";
   const taken = lookAt(home) === undefined ? [] : attempt(`read directory ${home}`, () => readdirSync(home));
-  const alias = { owner: "alias", group: "nofiles", mode: 0o700 } as const;
   if (!taken.includes("Maildir"))
     yield {
       words: `make the Maildir ${home}/Maildir of the alias user`,
-      run: () => makeMaildir(home, alias),
+      run: () => makeMaildir(home),
     };
   for (const name of needed.filter((name) => !taken.includes(`.qmail-${name}`))) {
     const path = join(home, `.qmail-${name}`);
@@ -57,10 +72,10 @@ function* aliasSteps(site: Site, postmaster: string | undefined): Steps {
   }
 }
 
-function makeMaildir(home: string, alias: Parameters<typeof own>[1]): void {
+function makeMaildir(home: string): void {
   const fresh = join(home, ".Maildir.tmp");
   attempt(`make ${home}/Maildir`, () => rmSync(fresh, { recursive: true, force: true }));
-  for (const part of ["", "tmp", "new", "cur"]) {
+  for (const part of maildirParts) {
     attempt(`make ${home}/Maildir`, () => mkdirSync(join(fresh, part)));
     own(join(fresh, part), alias);
   }
