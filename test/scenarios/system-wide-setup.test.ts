@@ -236,7 +236,9 @@ describe.skipIf(!possible)(`qmail setup of a staging tree (${needs})`, () => {
     expect(Object.values(seen.inStage).filter((is) => /^- .* [246]\d{3}$/.test(is))).toEqual([]);
   });
   test("unpacked by root it has faults, which setup mends", () => {
-    expect(faultsOf(seen.before).join("\n")).toContain("/var/qmail/queue belongs to root");
+    const faults = faultsOf(seen.before).join("\n");
+    expect(faults).toContain("user qmailq is missing");
+    expect(faults).toContain("/var/qmail/bin/qmail-queue is not qmailq:qmail 04711");
     expect([seen.setup.code, faultsOf(seen.check)]).toEqual([0, []]);
   });
   test("then it is like any other", () => {
