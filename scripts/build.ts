@@ -4,6 +4,7 @@
  */
 import {
   copyFileSync,
+  cpSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -30,7 +31,11 @@ function newest(path: string): number {
 }
 
 const stamp = join(out, ".built");
-const sources = ["src", "man", "scripts/build.ts", "package-lock.json"].map((name) => join(root, name));
+/** Copied as they are: what `qmail setup` installs beside the programs. */
+const copied = ["native", "service"];
+const sources = ["src", "man", ...copied, "scripts/build.ts", "package-lock.json"].map((name) =>
+  join(root, name),
+);
 const isBuilt = () => existsSync(stamp) && Math.max(...sources.map(newest)) < statSync(stamp).mtimeMs;
 if (isBuilt()) process.exit(0);
 
@@ -67,6 +72,7 @@ for (const page of readdirSync(join(root, "man"))) {
   mkdirSync(dirname(target), { recursive: true });
   copyFileSync(join(root, "man", page), target);
 }
+for (const name of copied) cpSync(join(root, name), join(fresh, name), { recursive: true });
 writeFileSync(join(fresh, ".built"), "");
 // A mail system may be running from there: its programs are missing for no longer than between two renames.
 const old = `${out}.old.tmp`;

@@ -22,6 +22,7 @@ export function installLauncher(qmailHome: string, work: string): void {
 function compile(program: string, out: string): void {
   const words = [
     "gcc",
+    "-static",
     "-O2",
     "-Wall",
     "-Wextra",

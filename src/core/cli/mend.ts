@@ -73,7 +73,7 @@ function mendQueue(home: string, note: Note): void {
 }
 
 /** In how many folders the queue is split: the largest count, for a folder of one kind may be what is missing. */
-function splitOf(home: string): number {
+export function splitOf(home: string): number {
   const counts = ["mess", "info", "local", "remote"].map((kind) => {
     const path = join(home, "queue", kind);
     if (look(path) === undefined) return 0;

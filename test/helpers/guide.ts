@@ -1,0 +1,73 @@
+/** The commands of a guide in man/, as they are printed, and shells that run them. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** A command line, perhaps of several lines; `root`: its prompt is `#`. */
+export interface Command {
+  root: boolean;
+  text: string;
+}
+
+/** What mdoc makes of a line of a literal block. */
+const printed = (line: string): string => line.replace(/^\\&/, "").replaceAll("\\e", "\\");
+
+/** The commands in the literal blocks of a page, in order: behind a prompt, with the lines that continue them. */
+export function commandsOf(page: string): Command[] {
+  const commands: Command[] = [];
+  let literal = false;
+  let end: string | undefined;
+  for (const source of readFileSync(join(import.meta.dir, "../../man", page), "utf8").split("\n")) {
+    if (source.startsWith(".Bd -literal")) literal = true;
+    else if (source === ".Ed") literal = false;
+    const line = source.startsWith(".Dl # ") ? printed(source.slice(4)) : literal ? printed(source) : "";
+    const last = commands.at(-1);
+    const [, prompt, text = ""] = /^([#$]) (.*)$/.exec(line) ?? [];
+    if (end !== undefined && last !== undefined) {
+      last.text += `\n${line}`;
+      if (line === end) end = undefined;
+    } else if (prompt !== undefined) {
+      commands.push({ root: prompt === "#", text });
+      end = /<<'(\w+)'$/.exec(text)?.[1];
+    } else if (last !== undefined && line.startsWith("> ")) last.text += `\n${line.slice(2)}`;
+    else if (last?.text.endsWith("\\") && line.startsWith(" ")) last.text += `\n${line}`;
+  }
+  return commands;
+}
+
+/** What a command came to. */
+export interface Done {
+  command: string;
+  code: number;
+  output: string;
+}
+
+/** A shell that stays, with its variables and its jobs. */
+export class Shell {
+  readonly #child: Bun.Subprocess<"pipe", "pipe", "inherit">;
+  readonly #output: AsyncIterator<Uint8Array>;
+
+  constructor(environment: Record<string, string>, directory: string, uid: number) {
+    this.#child = Bun.spawn(["sh"], {
+      stdio: ["pipe", "pipe", "inherit"],
+      env: environment,
+      cwd: directory,
+      uid,
+      gid: uid,
+    } as Bun.SpawnOptions.OptionsObject<"pipe", "pipe", "inherit">);
+    this.#output = this.#child.stdout[Symbol.asyncIterator]();
+  }
+
+  async run(command: string): Promise<Done> {
+    const mark = `@@${crypto.randomUUID()}`;
+    this.#child.stdin.write(`{ ${command}\n} 2>&1\necho "${mark} $?"\n`);
+    await this.#child.stdin.flush();
+    let output = "";
+    for (;;) {
+      const [, before, code] = new RegExp(`^([^]*)${mark} (\\d+)\\n`).exec(output) ?? [];
+      if (code !== undefined) return { command, code: Number(code), output: before ?? "" };
+      const { value, done } = await this.#output.next();
+      if (done) throw new Error(`the shell ended in: ${command}\n${output}`);
+      output += Buffer.from(value).toString("latin1");
+    }
+  }
+}
