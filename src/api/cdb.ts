@@ -8,7 +8,8 @@ import { dirname } from "node:path";
 import { CdbMaker } from "../core/bytes/cdb.ts";
 import { CdbDamaged, CdbFile } from "../core/control/cdbfile.ts";
 import { syncDirectory } from "../core/sys/durable-async.ts";
-import { type Bytes, bufferOf } from "./message.ts";
+import type { Bytes } from "./message.ts";
+import { bufferOf } from "./pieces.ts";
 
 export type { Bytes };
 

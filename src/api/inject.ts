@@ -12,15 +12,8 @@ import { isSystemError } from "../core/exit.ts";
 import { HeaderReader } from "../core/mail/header.ts";
 import { Injection, Unparsable } from "../core/mail/injection.ts";
 import { qmailHome } from "../core/sys/home.ts";
-import {
-  type Bytes,
-  bufferOf,
-  type Cancellation,
-  type Kind,
-  type Message,
-  piecesOf,
-  QmailError,
-} from "./message.ts";
+import { type Bytes, type Cancellation, type Kind, type Message, QmailError } from "./message.ts";
+import { bufferOf, piecesOf } from "./pieces.ts";
 import { enqueue, type Queued, QueueError, type QueueOptions } from "./queue.ts";
 
 export {

@@ -3,8 +3,7 @@
  * in the same Maildir at the same time; nothing is locked.
  */
 import { randomBytes } from "node:crypto";
-import { createReadStream } from "node:fs";
-import { chmod, mkdir, readFile } from "node:fs/promises";
+import { chmod, mkdir, open, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { isSystemError } from "../core/exit.ts";
@@ -16,21 +15,15 @@ import {
   lookAt,
   move,
   namesIn,
+  piecesFrom,
   removeMessage,
 } from "../core/maildir/async.ts";
 import { safeHost } from "../core/maildir/name.ts";
 import { Bell } from "../core/maildir/watch.ts";
 import { syncDirectory } from "../core/sys/durable-async.ts";
 import { mayPass } from "../core/sys/errors.ts";
-import {
-  type Bytes,
-  bufferOf,
-  type Cancellation,
-  type Kind,
-  type Message,
-  piecesOf,
-  QmailError,
-} from "./message.ts";
+import { type Bytes, type Cancellation, type Kind, type Message, QmailError } from "./message.ts";
+import { bufferOf, piecesOf } from "./pieces.ts";
 
 export { type Bytes, type Cancellation, type Kind, type Message, QmailError };
 
@@ -103,18 +96,15 @@ export class MaildirMessage {
     return await this.#whereItIs("read", (path) => readFile(path));
   }
 
-  /** The message in pieces of up to 64 KiB. @throws MaildirError */
+  /** The message in pieces of up to 64 KiB. Once it has begun, moving or removing it does no harm. @throws MaildirError */
   async *stream(): AsyncGenerator<Uint8Array, void> {
-    const pieces = await this.#whereItIs("read", async (path) => {
-      const stream = createReadStream(path);
-      // Opened before the first piece is wanted, so that moving it afterwards does no harm.
-      await new Promise<void>((resolve, reject) => stream.once("ready", resolve).once("error", reject));
-      return stream;
-    });
+    const file = await this.#whereItIs("read", (path) => open(path));
     try {
-      for await (const piece of pieces) yield piece as Uint8Array;
+      yield* piecesFrom(file);
     } catch (failure) {
       throw errorOf("read", this.#maildir, failure);
+    } finally {
+      await file.close();
     }
   }
 

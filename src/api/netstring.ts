@@ -3,7 +3,8 @@
  * mail in QMTP and QMQP, and requests between programs of one host.
  */
 import { BadNetstring, NetstringReader, netstringEnd, netstringHead } from "../core/bytes/netstring.ts";
-import { type Bytes, bufferOf } from "./message.ts";
+import type { Bytes } from "./message.ts";
+import { bufferOf } from "./pieces.ts";
 
 export type { Bytes };
 

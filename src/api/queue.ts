@@ -9,16 +9,8 @@ import { envelopeOf } from "../core/queue/envelope.ts";
 import { reportOf } from "../core/queue/verdict.ts";
 import { FedChild, type Outcome, unableToExecute } from "../core/sys/fed-child.ts";
 import { qmailHome } from "../core/sys/home.ts";
-import {
-  type Bytes,
-  bufferOf,
-  type Cancellation,
-  type Kind,
-  type Message,
-  piecesOf,
-  QmailError,
-  reasonOf,
-} from "./message.ts";
+import { type Bytes, type Cancellation, type Kind, type Message, QmailError } from "./message.ts";
+import { bufferOf, piecesOf, reasonOf } from "./pieces.ts";
 
 export { type Bytes, type Cancellation, type Kind, type Message, QmailError };
 

@@ -43,6 +43,17 @@ async function writeAll(file: FileHandle, bytes: Buffer): Promise<void> {
     done += (await file.write(bytes, done, bytes.length - done)).bytesWritten;
 }
 
+const chunk = 65536;
+
+/** What there is to read, in pieces that stay valid. */
+export async function* piecesFrom(file: FileHandle): AsyncGenerator<Buffer, void> {
+  for (;;) {
+    const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(chunk), 0, chunk, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
+}
+
 /** A file in `new` or `cur`. */
 export interface Found {
   folder: Folder;
