@@ -29,9 +29,8 @@ export function routesOf(entries: readonly Entry[], notes: Notes): string[] {
     const [, transport, nextHop = ""] = /^([\w-]*):(.*)$/.exec(value) ?? [];
     const isSmtp = transport === "smtp" || transport === "relay" || transport === "";
     const isDomain = key === "*" || /^\.?[^@\s<>]+$/.test(key);
-    const relay = nextHop === "" ? "" : relayOf(nextHop, notes);
-    if (transport !== undefined && isSmtp && isDomain && relay !== undefined)
-      return [`${key === "*" ? "" : key}:${relay}`];
+    const relay = !isSmtp || !isDomain ? undefined : nextHop === "" ? "" : relayOf(nextHop, notes);
+    if (relay !== undefined) return [`${key === "*" ? "" : key}:${relay}`];
     notes.missing(`transport table: ${key} ${value}`);
     return [];
   });
@@ -45,7 +44,7 @@ export function rulesOf(networks: readonly string[], notes: Notes): string[] {
     if (beginnings === undefined) notes.missing(`mynetworks: ${network}`);
     return (beginnings ?? []).map((beginning) => `${beginning}:allow${isExcluded ? "" : ',RELAYCLIENT=""'}`);
   });
-  return [...rules, ":allow"];
+  return [...new Set(rules), ":allow"];
 }
 
 /** The beginnings of addresses, as rules have them, that a network consists of. */

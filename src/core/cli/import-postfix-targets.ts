@@ -45,14 +45,16 @@ export function qmailLines(
 ): string[] | undefined {
   const lines = targets.flatMap((target) => linesFor(target, owner, around, 0));
   if (lines.length > 0) return [...new Set(lines)];
-  const isDiscarded = targets.length > 0 && targets.every((target) => target === "/dev/null");
+  const isDiscarded =
+    owner.virtual === undefined && targets.length > 0 && targets.every((target) => target === "/dev/null");
   return isDiscarded ? ["# Mail to this address is thrown away."] : undefined;
 }
 
 function linesFor(target: string, owner: Owner, around: Surroundings, depth: number): string[] {
   const include = /^:include:\s*(.*)$/s.exec(target)?.[1];
   if (include !== undefined) return included(include, owner, around, depth);
-  if (/[\n\0]/.test(target) || /^:/.test(target)) return none(owner, around, target);
+  if (/[\n\0]/.test(target) || /^:/.test(target) || (owner.virtual !== undefined && target.includes("$")))
+    return none(owner, around, target);
   if (/^[|/]/.test(target)) {
     if (owner.virtual !== undefined) return none(owner, around, `${target}, which is no address`);
     if (depth > 0)
