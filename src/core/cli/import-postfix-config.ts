@@ -77,7 +77,7 @@ export class PostfixConfig {
       const value = this.#value(name, within);
       if (sign !== "?" && sign !== ":") return value;
       const [yes, no] = sign === "?" ? choices(choice) : [undefined, choices(choice)[0]];
-      return this.#expand((value !== "" ? yes : no) ?? (sign === ":" ? value : ""), within);
+      return this.#expand((value !== "" ? yes : no) ?? "", within);
     });
   }
 }
@@ -91,12 +91,11 @@ function choices(text: string): [string, string | undefined] {
 /** A line of a table: what is looked up, and what is found. */
 export type Entry = readonly [key: string, value: string];
 
-/** The entries of a table in postmap's format. */
+/** The entries of a table in postmap's format. A key may have blanks within quotation marks, which it loses. */
 export function tableEntries(text: string): Entry[] {
   return logicalLines(text).map((line) => {
-    const [, quoted, plain = "", value = ""] =
-      /^(?:"((?:[^"\\]|\\.)*)"|(\S+))(?:\s+(.*))?$/s.exec(line) ?? [];
-    return [quoted === undefined ? plain : unescaped(quoted), value.trim()];
+    const [, key = "", value = ""] = /^((?:"(?:[^"\\]|\\.)*"|[^\s"])+)(?:\s+(.*))?$/s.exec(line) ?? [];
+    return [key.replace(/"((?:[^"\\]|\\.)*)"/gs, (_, inside: string) => unescaped(inside)), value.trim()];
   });
 }
 
