@@ -200,6 +200,28 @@ test("who is caught by luser_relay is not caught in virtual domains", () => {
   expect(files.get("/h/alias/.qmail-alias-v:example-default")).toStartWith("|/h/bin/bouncesaying ");
 });
 
+test("where users/assign says nothing, accounts do; what is a user's own is not written", () => {
+  const accounts = (local: string) =>
+    local.startsWith("bob")
+      ? { directory: "/home/bob", dash: local === "bob" ? "" : "-", extension: local.slice(4) }
+      : { directory: "/h/alias", dash: "-", extension: local };
+  expect(dotFileOf("bob", "", accounts)).toEqual({ path: "/home/bob/.qmail", isMailbox: true });
+  expect(dotFileOf("Bob.x", "", () => undefined)).toBeUndefined();
+  const { files, missing } = importPostfix({
+    read: (path) =>
+      ({ "/etc/postfix/main.cf": "", "/etc/aliases": "bob: bob, x@y\nbob-l: z\nq: bob\n" })[path],
+    directory: "/etc/postfix",
+    home,
+    host: "me.example",
+    dotFile: (local) => dotFileOf(local, "", accounts),
+  });
+  expect([...files].filter(([path]) => path.includes(".qmail"))).toEqual([["/h/alias/.qmail-q", "&bob\n"]]);
+  expect(missing).toEqual([
+    "alias bob: this is for /home/bob/.qmail, which is a user's own: ./Maildir/ &x@y",
+    "alias bob-l: this is for /home/bob/.qmail-l, which is a user's own: &z",
+  ]);
+});
+
 /** Lines of main.cf, a control file, and what is in it. */
 const settings: readonly (readonly [string, string, string | undefined])[] = [
   ["mydestination = A.b, hash:/t /w", "locals", "a.b\nt.example\nw.example\nme.example\n"],
