@@ -28,7 +28,14 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const { optionalDependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const hasRegistry =
-  run(["npm", "view", `bun@${optionalDependencies.bun}`, "version", "--fetch-retries=0"]).code === 0;
+  run([
+    "npm",
+    "view",
+    `bun@${optionalDependencies.bun}`,
+    "version",
+    "--fetch-retries=0",
+    "--fetch-timeout=10000",
+  ]).code === 0;
 const suffix = hasRegistry ? "" : " (no registry of npm packages can be reached)";
 
 /** Makes a directory in the scratch one. */
@@ -96,7 +103,7 @@ test.skipIf(!hasRegistry)(
       stderr: "",
     });
   },
-  180_000,
+  300_000,
 );
 
 /** Installs for the whole machine, below a prefix. */
@@ -140,7 +147,7 @@ test.skipIf(!hasRegistry)(
       const message = "Subject: x\nTo: joe\n\nhello\n";
       must(asUser("qmail-inject"), { cwd, env, input: message });
       const box = join(home, "mail/joe/Maildir/new");
-      expect(await until(60, () => readdirSync(box).length === 1)).toBe(true);
+      expect(await until(120, () => readdirSync(box).length === 1)).toBe(true);
       expect(readFileSync(join(box, readdirSync(box)[0] ?? ""), "latin1")).toEndWith("\n\nhello\n");
     } finally {
       await daemons.kill();
@@ -148,7 +155,7 @@ test.skipIf(!hasRegistry)(
     }
     expect(existsSync(join(cwd, "caught"))).toBe(false);
   },
-  180_000,
+  300_000,
 );
 
 test.skipIf(!hasRegistry)(
@@ -162,5 +169,5 @@ test.skipIf(!hasRegistry)(
     const link = join(home, "bin/qmail-queue");
     expect(lstatSync(link).isSymbolicLink() && readlinkSync(link)).toBe(join(inside, "dist/bin/qmail-queue"));
   },
-  240_000,
+  300_000,
 );

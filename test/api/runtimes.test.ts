@@ -71,12 +71,12 @@ for (const runtime of runtimes()) {
           stderr: "",
         });
         expect(rows.length).toBeGreaterThan(9);
-      }, 120_000);
+      }, 300_000);
     }
 
     test("the examples do what they say", () => {
       examples(runtime);
-    }, 60_000);
+    }, 300_000);
   });
 }
 

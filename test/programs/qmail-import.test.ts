@@ -144,7 +144,7 @@ describe("the addresses get mail", () => {
     expect(place.import().stderr).toBe("");
     const switching = isRoot ? ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"] : [];
     daemons = new Group([...switching, join(place.home, "rc")], { PATH: "/usr/bin:/bin" }, "ignore");
-  }, 60_000);
+  }, 300_000);
 
   afterAll(async () => {
     await daemons.kill();
@@ -207,10 +207,10 @@ describe("the addresses get mail", () => {
           .filter((address) => address !== undefined)
           .sort();
       const idle = () => readdirSync(join(place.home, "queue/todo")).length === 0 && filesIn("info") === 0;
-      await until(30, () => idle());
+      await until(120, () => idle());
       expect(counts()).toEqual(wanted);
       expect(left()).toEqual([...leaving].sort());
-    }, 60_000);
+    }, 300_000);
   }
 
   /** How many messages there are in a part of the queue that is split. */
