@@ -33,9 +33,10 @@ function newest(path: string): number {
 const stamp = join(out, ".built");
 /** Copied as they are: what `qmail setup` installs beside the programs. */
 const copied = ["native", "service"];
-const sources = ["src", "man", ...copied, "scripts/build.ts", "package-lock.json"].map((name) =>
-  join(root, name),
-);
+// A package that npm installed has no package-lock.json.
+const sources = ["src", "man", ...copied, "scripts/build.ts", "package-lock.json"]
+  .map((name) => join(root, name))
+  .filter((path) => existsSync(path));
 const isBuilt = () => existsSync(stamp) && Math.max(...sources.map(newest)) < statSync(stamp).mtimeMs;
 if (isBuilt()) process.exit(0);
 

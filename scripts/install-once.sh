@@ -9,6 +9,8 @@ stamp=node_modules/.installed
 say() { echo "qmail-ts: $1" >&2; }
 installed() { [ -x "$bun" ] && [ -f "$stamp" ] && [ "$(cksum <package-lock.json)" = "$(cat "$stamp")" ]; }
 
+# A package that npm installed has no lock file, and npm put its packages in their places.
+[ -f package-lock.json ] || exit 0
 # A link is somebody else's installation, used here as it is.
 if [ -L node_modules ] || installed; then exit 0; fi
 if [ ! -w . ]; then

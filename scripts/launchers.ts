@@ -12,9 +12,8 @@ const root = resolve(import.meta.dir, "..");
 export const launcher = (name: string): string => `#!/bin/sh
 # Runs ${name} from source.
 here=$(readlink -f -- "$0") && root=\${here%/bin/*} || exit 111
-bun=$root/node_modules/.bin/bun
-[ -x "$bun" ] || bun=bun
-exec "$bun" "$root/src/main.ts" ${name} "$@"
+name=${name}
+. "$root/scripts/launch.sh"
 `;
 
 /** The list of programs in package.json, and in the copy of it that package-lock.json holds. */

@@ -1,7 +1,7 @@
 /** qmail-newmrh(8): makes control/morercpthosts.cdb from control/morercpthosts. */
 import { closeSync, openSync } from "node:fs";
 import { lowerCase, trimEnd } from "../core/bytes/text.ts";
-import { CdbReplacement, stepsOf } from "../core/control/cdbfile.ts";
+import { CdbReplacement, stepsOf } from "../core/control/cdbreplacement.ts";
 import { Reader } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
 

@@ -1,6 +1,6 @@
 /** qmail-newu(8): makes users/cdb from users/assign. */
 import { closeSync, openSync } from "node:fs";
-import { CdbReplacement } from "../core/control/cdbfile.ts";
+import { CdbReplacement } from "../core/control/cdbreplacement.ts";
 import { type Exit, isSystemError, temporary } from "../core/exit.ts";
 import { Reader } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";

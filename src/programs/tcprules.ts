@@ -1,5 +1,5 @@
 /** tcprules(1): compiles rules about clients from descriptor 0 into a cdb. */
-import { CdbReplacement, stepsOf } from "../core/control/cdbfile.ts";
+import { CdbReplacement, stepsOf } from "../core/control/cdbreplacement.ts";
 import { BadRule, compileRule } from "../core/control/tcprules.ts";
 import { permanent } from "../core/exit.ts";
 import { Reader } from "../core/sys/fd.ts";

@@ -28,6 +28,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "core/users",
     "core/wire",
   ],
+  // Runs in other runtimes, too: nothing in it needs Bun (below).
+  api: ["core/bytes", "core/mail", "core/sys", "core/control", "core/queue", "core/maildir"],
   "core/cli": [
     "core/bytes",
     "core/mail",
@@ -75,6 +77,7 @@ export function refusal(file: string, specifier: string): string | undefined {
   }
   const target = partOf(relative(source, resolve(source, dirname(file), specifier)));
   if (target === part || target === "core/exit.ts") return undefined;
+  if (target === "api") return "the API is for other packages";
   if (part === "main.ts") return undefined;
   if (part === "programs.ts")
     return target.startsWith("programs/") ? undefined : "the registry names programs only";
@@ -110,6 +113,27 @@ test("only main.ts calls process.exit", () => {
   expect(callers).toEqual([]);
 });
 
+/** The files that importing one loads, and itself. */
+function loadedBy(file: string, known = new Set<string>()): Set<string> {
+  if (known.has(file)) return known;
+  known.add(file);
+  for (const specifier of imports(file))
+    if (specifier.startsWith("."))
+      loadedBy(relative(source, resolve(source, dirname(file), specifier)), known);
+  return known;
+}
+
+test("what the API loads works without Bun", () => {
+  const loaded = [...new Glob("api/*.ts").scanSync(source)].flatMap((file) => [...loadedBy(file)]);
+  const wrong = [...new Set(loaded)].filter(
+    (file) =>
+      imports(file).some((specifier) => specifier.startsWith("bun")) ||
+      /\bBun\./.test(readFileSync(join(source, file), "utf8")),
+  );
+  expect(loaded).toContain("core/mail/injection.ts");
+  expect(wrong).toEqual([]);
+});
+
 const rows: readonly (readonly [string, string, boolean])[] = [
   ["core/mail/date.ts", "../bytes/text.ts", true],
   ["core/mail/date.ts", "../sys/fd.ts", false],
@@ -122,6 +146,9 @@ const rows: readonly (readonly [string, string, boolean])[] = [
   ["programs/qmail-inject.ts", "bun:ffi", false],
   ["core/queue/paths.ts", "commander", false],
   ["core/cli/options.ts", "commander", true],
+  ["api/queue.ts", "../core/queue/envelope.ts", true],
+  ["api/queue.ts", "../core/cli/options.ts", false],
+  ["programs/qmail-inject.ts", "../api/inject.ts", false],
 ];
 for (const [file, specifier, fine] of rows) {
   test(`${file} ${fine ? "may" : "may not"} import ${specifier}`, () => {

@@ -36,7 +36,8 @@ test("the version is said once", () => {
 });
 
 test("packages have exact versions", () => {
-  const wanted: Record<string, string> = { ...description.dependencies, ...description.devDependencies };
+  const { dependencies, devDependencies, optionalDependencies } = description;
+  const wanted: Record<string, string> = { ...dependencies, ...devDependencies, ...optionalDependencies };
   expect(Object.entries(wanted).filter(([, range]) => !/^\d+\.\d+\.\d+$/.test(range))).toEqual([]);
 });
 

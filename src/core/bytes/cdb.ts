@@ -21,18 +21,35 @@ export function cdbHash(key: Uint8Array): number {
 
 /** The data of the first record with this key, or undefined. A database cut short makes `fetch` throw. */
 export function cdbFind(fetch: Fetch, key: Uint8Array): Buffer | undefined {
+  for (const data of cdbAll(fetch, key)) return data;
+  return undefined;
+}
+
+/** The data of every record with this key, in the order in which they were added. */
+export function* cdbAll(fetch: Fetch, key: Uint8Array): Generator<Buffer> {
   const hash = cdbHash(key);
   const [table, slots] = pairAt(fetch, (hash % tableCount) * pairSize);
   for (let tried = 0, slot = (hash >>> 8) % slots; tried < slots; tried++, slot = (slot + 1) % slots) {
     const [slotHash, record] = pairAt(fetch, table + slot * pairSize);
-    if (record === 0) return undefined;
+    if (record === 0) return;
     if (slotHash !== hash) continue;
     const [keyLength, dataLength] = pairAt(fetch, record);
     if (keyLength !== key.length) continue;
     const start = record + pairSize;
-    if (fetch(start, keyLength).equals(key)) return fetch(start + keyLength, dataLength);
+    if (fetch(start, keyLength).equals(key)) yield fetch(start + keyLength, dataLength);
   }
-  return undefined;
+}
+
+/** Every record, in the order in which they were added. The records end where the first hash table begins. */
+export function* cdbRecords(fetch: Fetch): Generator<readonly [key: Buffer, data: Buffer]> {
+  const pairs = Array.from({ length: tableCount }, (_, index) => pairAt(fetch, index * pairSize));
+  const end = Math.min(...pairs.filter(([, slots]) => slots > 0).map(([table]) => table));
+  for (let position = headerSize; end < Number.POSITIVE_INFINITY && position < end; ) {
+    const [keyLength, dataLength] = pairAt(fetch, position);
+    const start = position + pairSize;
+    yield [fetch(start, keyLength), fetch(start + keyLength, dataLength)];
+    position = start + keyLength + dataLength;
+  }
 }
 
 function pairAt(fetch: Fetch, position: number): [number, number] {

@@ -59,7 +59,7 @@ function placeFiles(
 }
 
 /** Mail to the alias user, and to the addresses that every host has to have, is forwarded to the owner. */
-function aliasFiles(owner: string): Record<string, string> {
+export function aliasFiles(owner: string): Record<string, string> {
   const forwarded = ownersAddresses.filter((name) => name !== owner).map((name) => `.qmail-${name}`);
   return Object.fromEntries([".qmail", ...forwarded].map((name) => [name, `&${owner}\n`]));
 }

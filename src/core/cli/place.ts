@@ -45,7 +45,7 @@ export function placeFile(path: string, content: string, mode = 0o644): boolean 
 }
 
 /** Puts a file in its place, durably, so that every reader sees the old one or the new one whole. */
-export function replaceFile(path: string, content: string, mode = 0o644): void {
+export function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): void {
   const fresh = `${path}.${process.pid}.tmp`;
   attempt(`write ${path}`, () => {
     try {
@@ -59,11 +59,11 @@ export function replaceFile(path: string, content: string, mode = 0o644): void {
   });
 }
 
-function writeDurably(path: string, content: string, mode: number): void {
+function writeDurably(path: string, content: string | Uint8Array, mode: number): void {
   const fd = openSync(path, "wx", mode);
   try {
     fchmodSync(fd, mode);
-    writeAll(fd, Buffer.from(content));
+    writeAll(fd, typeof content === "string" ? Buffer.from(content) : content);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -1,23 +1,6 @@
-/**
- * cdb files: read by position, never as a whole; replaced as a whole, so that a reader meets the old file or the new
- * one and nothing between them.
- */
-import {
-  closeSync,
-  constants,
-  fstatSync,
-  openSync,
-  readSync,
-  renameSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
-import { dirname } from "node:path";
-import { CdbMaker, cdbFind } from "../bytes/cdb.ts";
-import { isSystemError, temporary } from "../exit.ts";
-import { syncDirectory, syncFile } from "../sys/durable.ts";
-import { errorText } from "../sys/errors.ts";
-import { Writer } from "../sys/fd.ts";
+/** cdb files, read by position, never as a whole. */
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import { cdbAll, cdbFind, cdbRecords } from "../bytes/cdb.ts";
 
 /** The file is shorter than its own tables say. */
 export class CdbDamaged extends Error {}
@@ -26,6 +9,7 @@ export class CdbDamaged extends Error {}
 export class CdbFile {
   readonly #fd: number;
   readonly #size: number;
+  readonly #fetcher = (position: number, length: number): Buffer => this.#fetch(position, length);
 
   /** Throws ENOENT and the like. */
   constructor(path: string) {
@@ -35,7 +19,17 @@ export class CdbFile {
 
   /** The data of the first record with this key, or undefined. Throws CdbDamaged or a system error. */
   find(key: Uint8Array): Buffer | undefined {
-    return cdbFind((position, length) => this.#fetch(position, length), key);
+    return cdbFind(this.#fetcher, key);
+  }
+
+  /** The data of all records with this key, in their order. */
+  all(key: Uint8Array): Generator<Buffer> {
+    return cdbAll(this.#fetcher, key);
+  }
+
+  /** All records, in their order. */
+  records(): Generator<readonly [key: Buffer, data: Buffer]> {
+    return cdbRecords(this.#fetcher);
   }
 
   close(): void {
@@ -53,62 +47,4 @@ export class CdbFile {
     }
     return bytes;
   }
-}
-
-/** A new cdb file on its way: made under a temporary name, moved into place when it is complete and durable. */
-export class CdbReplacement {
-  readonly #temporary: string;
-  readonly #fd: number;
-  readonly #out: Writer;
-  readonly #maker = new CdbMaker();
-
-  /** Opens the temporary file, or empties the one that is left from an earlier try. */
-  constructor(temporary: string) {
-    const { O_WRONLY, O_NONBLOCK, O_CREAT, O_TRUNC } = constants;
-    this.#temporary = temporary;
-    this.#fd = openSync(temporary, O_WRONLY | O_NONBLOCK | O_CREAT | O_TRUNC, 0o644);
-    this.#out = new Writer(this.#fd);
-    this.#out.write(Buffer.alloc(CdbMaker.headerSize));
-  }
-
-  add(key: Uint8Array, data: Uint8Array): void {
-    this.#out.write(this.#maker.add(key, data));
-  }
-
-  /** Completes the file and makes its content durable. */
-  finish(): void {
-    for (const table of this.#maker.tables()) this.#out.write(table);
-    this.#out.flush();
-    const header = this.#maker.header();
-    for (let done = 0; done < header.length; )
-      done += writeSync(this.#fd, header, done, header.length - done, done);
-    syncFile(this.#fd);
-    closeSync(this.#fd);
-  }
-
-  /** Gives the finished file its name, durably. */
-  moveTo(path: string): void {
-    renameSync(this.#temporary, path);
-    syncDirectory(dirname(path));
-  }
-
-  /** Removes the temporary file of a try that failed. */
-  discard(): void {
-    unlinkSync(this.#temporary);
-  }
-}
-
-/** A step of a program that compiles a cdb: where it fails, the program ends (111) with these words and the reason. */
-export function stepsOf(program: string): <Result>(words: string, step: () => Result) => Result {
-  return (words, step) => {
-    try {
-      return step();
-    } catch (failure) {
-      const end = (reason: string) => temporary(`${program}: fatal: ${words}${reason}\n`);
-      if (isSystemError(failure)) throw end(errorText(failure.errno));
-      // The maker's: a cdb has 32-bit positions.
-      if (failure instanceof RangeError) throw end(errorText("EFBIG"));
-      throw failure;
-    }
-  };
 }

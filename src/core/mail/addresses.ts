@@ -1,5 +1,5 @@
 /** Lists of addresses in header fields (RFC 822, 6.1; qmail-header(5)). */
-import { sign, type Token } from "./token822.ts";
+import { sign, type Token, tokenize } from "./token822.ts";
 
 /**
  * An address from right to left: its last token comes first. Lists are read, and hosts completed, from that side.
@@ -198,6 +198,11 @@ function withDomain(address: ReversedAddress, defaultDomain: ReversedAddress): R
   const host = end < 0 ? address : address.slice(0, end);
   if (host.some(({ kind }) => kind === "." || kind === "literal")) return address;
   return [...defaultDomain, ...address];
+}
+
+/** The address that a text is, from right to left; undefined where it has no tokens (token822). */
+export function reversedAddress(text: string): ReversedAddress | undefined {
+  return tokenize(text)?.reverse();
 }
 
 /** The address in the order in which it is written. */

@@ -86,34 +86,56 @@ function terminated(line: Buffer): Buffer {
 }
 
 /**
- * Reads the header of a message line by line and hands over every field, folded lines included, each ending in a line
- * feed. An mbox From_ line comes as a field MBOX-Line.
- *
- * @param nextLine the next line with its line feed (the last may lack it), undefined at the end
- * @returns what was read of the body: nothing if the message ends with its header, the blank line, or, where the
- * header ends without one, a blank line and the line that is no field. The body goes on with the next line.
+ * Takes the lines of a message, each with its line feed (the last may lack it), and hands over every field of the
+ * header, folded lines included, each ending in a line feed. An mbox From_ line comes as a field MBOX-Line.
  */
-export function readHeader(nextLine: () => Buffer | undefined, onField: (field: Buffer) => void): Buffer {
-  let parts: Buffer[] = [];
-  const endField = () => {
-    if (parts.length > 0) onField(Buffer.concat(parts));
-    parts = [];
-  };
-  for (;;) {
-    const read = nextLine();
+export class HeaderReader {
+  readonly #onField: (field: Buffer) => void;
+  #parts: Buffer[] = [];
+
+  constructor(onField: (field: Buffer) => void) {
+    this.#onField = onField;
+  }
+
+  /**
+   * The next line, or undefined at the end of the message. Returns undefined while the header goes on, then what was
+   * read of the body: nothing if the message ends with its header, the blank line, or, where the header ends without
+   * one, a blank line and the line that is no field.
+   */
+  take(read: Buffer | undefined): Buffer | undefined {
     if (read === undefined) {
-      endField();
+      this.#endField();
       return Buffer.alloc(0);
     }
     const line = terminated(read);
-    if (parts.length > 0 && isBlank(line[0])) {
-      parts.push(line);
-      continue;
+    if (this.#parts.length > 0 && isBlank(line[0])) {
+      this.#parts.push(line);
+      return undefined;
     }
-    endField();
+    this.#endField();
     if (line.length === 1) return blankLine;
-    if (line.subarray(0, mboxPrefix.length).equals(mboxPrefix)) parts = [mboxField, line];
-    else if (isField(line)) parts = [line];
+    if (line.subarray(0, mboxPrefix.length).equals(mboxPrefix)) this.#parts = [mboxField, line];
+    else if (isField(line)) this.#parts = [line];
     else return Buffer.concat([blankLine, line]);
+    return undefined;
+  }
+
+  #endField(): void {
+    if (this.#parts.length > 0) this.#onField(Buffer.concat(this.#parts));
+    this.#parts = [];
+  }
+}
+
+/**
+ * Reads the header of a message line by line (HeaderReader).
+ *
+ * @param nextLine the next line with its line feed (the last may lack it), undefined at the end
+ * @returns what was read of the body, which goes on with the next line
+ */
+export function readHeader(nextLine: () => Buffer | undefined, onField: (field: Buffer) => void): Buffer {
+  const reader = new HeaderReader(onField);
+  for (;;) {
+    const body = reader.take(nextLine());
+    if (body !== undefined) return body;
   }
 }

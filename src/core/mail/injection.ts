@@ -21,7 +21,8 @@ export interface Settings {
   lists: ReadonlySet<string> | undefined;
   /** Seconds since 1970. */
   time: number;
-  process: number;
+  /** The process number, or what else tells messages of one second apart: letters, digits and dots. */
+  process: number | string;
 }
 
 /** A line that is no list of addresses, though its field has to be one. */

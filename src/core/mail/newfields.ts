@@ -19,7 +19,7 @@ const word = (kind: "atom" | "quoted" | "comment", text: string): Token => ({ ki
 export const dateField = (time: number): string => `Date: ${date822(time)}`;
 
 /** A Message-ID that no other message has, as long as no process number is used twice within a second. */
-export function messageIdField(time: number, process: number, idHost: string): string {
+export function messageIdField(time: number, process: number | string, idHost: string): string {
   return `Message-ID: <${dateDigits(time)}.${process}.qmail@${idHost}>\n`;
 }
 

@@ -9,7 +9,7 @@ let second = 0;
 let deliveries = 0;
 
 /** Characters that a file name can not or must not have, written as maildir(5)'s octal escapes. */
-const safeHost = (host: string): string => host.replaceAll("/", "\\057").replaceAll(":", "\\072");
+export const safeHost = (host: string): string => host.replaceAll("/", "\\057").replaceAll(":", "\\072");
 
 /**
  * `time.pid.host`, the name for a delivery that begins now. A process that delivers several times in a second gets

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { CdbMaker, cdbFind, cdbHash, type Fetch } from "../../../src/core/bytes/cdb.ts";
+import { CdbMaker, cdbAll, cdbFind, cdbHash, cdbRecords, type Fetch } from "../../../src/core/bytes/cdb.ts";
 
 /** Reads a database that is in memory. */
 function cdbBytes(database: Buffer): Fetch {
@@ -34,6 +34,23 @@ test("what was added is found, the first of equal keys; nothing else is", () => 
       for (const key of [...all.map(([key]) => key), other]) {
         const expected = first.get(Buffer.from(key).toString("hex"));
         expect(cdbFind(database, key)).toEqual(expected && Buffer.from(expected));
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("all records come in their order, and all those of a key", () => {
+  fc.assert(
+    fc.property(pairs, (all) => {
+      const database = cdbBytes(make(all));
+      const wanted = all.map((pair) => pair.map((part) => Buffer.from(part)));
+      expect([...cdbRecords(database)].map(([key, data]) => [key, data])).toEqual(wanted);
+      for (const [key] of wanted) {
+        const same = wanted.filter(([other]) => key !== undefined && other?.equals(key));
+        expect([...cdbAll(database, key ?? Buffer.alloc(0))]).toEqual(
+          same.map(([, data = Buffer.alloc(0)]) => data),
+        );
       }
     }),
     { numRuns: 60 },

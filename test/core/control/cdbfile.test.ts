@@ -2,7 +2,8 @@ import { afterAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CdbDamaged, CdbFile, CdbReplacement } from "../../../src/core/control/cdbfile.ts";
+import { CdbDamaged, CdbFile } from "../../../src/core/control/cdbfile.ts";
+import { CdbReplacement } from "../../../src/core/control/cdbreplacement.ts";
 import { cdbLookUp } from "../../helpers/cdb.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "cdbfile-"));

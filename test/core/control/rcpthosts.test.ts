@@ -1,7 +1,8 @@
 /** Which recipients anybody may send mail to. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
-import { CdbDamaged, CdbReplacement } from "../../../src/core/control/cdbfile.ts";
+import { CdbDamaged } from "../../../src/core/control/cdbfile.ts";
+import { CdbReplacement } from "../../../src/core/control/cdbreplacement.ts";
 import { RcptHosts } from "../../../src/core/control/rcpthosts.ts";
 import { Scratch } from "../../helpers/built.ts";
 import { cdbLookUp } from "../../helpers/cdb.ts";

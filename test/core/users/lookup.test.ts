@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { CdbReplacement } from "../../../src/core/control/cdbfile.ts";
+import { CdbReplacement } from "../../../src/core/control/cdbreplacement.ts";
 import { parseAssignLine, wildcardsKey } from "../../../src/core/users/assign.ts";
 import { findRecord, parseRecord, UsersDamaged } from "../../../src/core/users/lookup.ts";
 
