@@ -5,7 +5,6 @@ import { realDisk } from "../queue/disk.ts";
 import type { QueuedMessage } from "../queue/queued.ts";
 import { errorText } from "../sys/errors.ts";
 import { copyAll, readAll } from "../sys/fd.ts";
-import { readMessage } from "./message.ts";
 import type { Paint } from "./paint.ts";
 import { decoded, oneLine, severalLines } from "./people.ts";
 import { asJson, listed } from "./queue-words.ts";
@@ -30,6 +29,8 @@ export async function showMessage(
   { say, colours, now, json }: Showing,
 ): Promise<void> {
   const { id } = message;
+  // It takes its time to load, and nothing else needs it.
+  const { readMessage } = await import("./message.ts");
   const content = await readMessage(realDisk.path("mess", id)).catch((failure: unknown) => {
     if (isSystemError(failure)) throw fail(`unable to read message ${id}: ${errorText(failure.code)}`);
     throw failure;
