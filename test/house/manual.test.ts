@@ -56,8 +56,8 @@ for (const page of pages) {
   });
 }
 
-/** Pages of sections 1 and 8 about programs that users write. */
-const interfaces: readonly string[] = ["qmail-command.8"];
+/** Pages of sections 1 and 8 about programs that users write, and about the commands of one program. */
+const interfaces: readonly string[] = ["qmail-command.8", "qmail-queue-tools.1"];
 
 test("every page in the sections of programs describes a program", () => {
   const described = new Set(programs.map(({ name, section }) => `${name}.${section}`));

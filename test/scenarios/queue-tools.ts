@@ -148,7 +148,7 @@ export async function workTheQueue(plan: Plan): Promise<Tally> {
     await injectAll(home, plan.messages);
     const all = () => [...sink.tried.keys()].length >= plan.messages;
     if (!(await until(drainSeconds, all))) throw new Error("not every message was tried once");
-    const asked = numbered(home);
+    const asked = await numbered(home);
     if (asked.size !== plan.messages) throw new Error(`${asked.size} messages are in the queue`);
     const before = sink.attempts;
     sink.chance = 0.15;
@@ -192,19 +192,39 @@ interface Listed {
   recipients: { address: string }[];
 }
 
-const list = (home: PrivateHome): Listed[] =>
-  home
-    .run("qmail", "queue", "list", "--json")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line));
+/** Runs `qmail queue`, while the host goes on. */
+async function tool(home: PrivateHome, ...words: string[]): Promise<string> {
+  const child = Bun.spawn([home.program("qmail"), "queue", ...words], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: home.environment,
+  });
+  const output = await new Response(child.stdout).text();
+  if ((await child.exited) !== 0) throw new Error(`qmail queue ${words.join(" ")}: ${output}`);
+  return output;
+}
+
+async function list(home: PrivateHome): Promise<Listed[]> {
+  const lines = (await tool(home, "list", "--json")).split("\n");
+  return lines.filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** Looks at the list twice a second until it is so; false after `seconds`. */
+async function listed(
+  home: PrivateHome,
+  seconds: number,
+  isSo: (message: Listed) => boolean,
+): Promise<boolean> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await Bun.sleep(500))
+    if ((await list(home)).every(isSo)) return true;
+  return false;
+}
 
 const numberOf = ({ recipients }: Listed): number =>
   Number(numberIn.exec(recipients[0]?.address ?? "")?.[1] ?? -1);
 
-function numbered(home: PrivateHome): Map<number, Asked> {
+async function numbered(home: PrivateHome): Promise<Map<number, Asked>> {
   return new Map(
-    list(home).map((message) => {
+    (await list(home)).map((message) => {
       const number = numberOf(message);
       const asked = { id: message.id, lane: number % lanes, held: false, heldSince: 0, removedAt: undefined };
       return [number, asked];
@@ -321,16 +341,14 @@ async function judge(
   plan: Plan,
 ): Promise<Judgement> {
   sink.chance = 1;
-  await until(30, () => list(home).every(({ state }) => state !== "removing"));
-  const drained = async (): Promise<boolean> => {
-    for (const end = Date.now() + drainSeconds * 1000; Date.now() < end; ) {
-      home.run("qmail", "queue", "retry", "--state", "waiting");
-      if (await until(2, () => list(home).every(({ state }) => state === "held"))) return true;
-    }
-    return false;
-  };
-  if (!(await drained())) throw new Error(`not drained: ${JSON.stringify(list(home).slice(0, 5))}`);
-  const held = new Set(list(home).map(numberOf));
+  await listed(home, 30, ({ state }) => state !== "removing");
+  let drained = false;
+  for (const end = Date.now() + drainSeconds * 1000; !drained && Date.now() < end; ) {
+    await tool(home, "retry", "--state", "waiting");
+    drained = await listed(home, 10, ({ state }) => state === "held");
+  }
+  if (!drained) throw new Error(`not drained: ${JSON.stringify((await list(home)).slice(0, 5))}`);
+  const held = new Set((await list(home)).map(numberOf));
   const numbers = [...asked.keys()];
   const of = (number: number): Asked => asked.get(number) as Asked; // each number of the map
   const deliveries = (number: number): number => sink.delivered.get(number)?.length ?? 0;
@@ -356,9 +374,8 @@ async function judge(
     releasedInVain: [...held].filter((number) => !of(number).held),
   };
   // What was held is whole: it goes out once it may.
-  home.run("qmail", "queue", "release", "--all");
-  if (!(await until(drainSeconds, () => list(home).length === 0)))
-    throw new Error("not all of the held went out");
+  await tool(home, "release", "--all");
+  if (!(await listed(home, drainSeconds, () => false))) throw new Error("not all of the held went out");
   const late = [...held].filter((number) => deliveries(number) === 0);
   return { ...result, lost: [...result.lost, ...late], twice: plan.kills > 0 ? [] : result.twice };
 }
