@@ -64,6 +64,11 @@ export function mendLayout(home: string, split: number, idsFor: IdsFor, mender: 
     const found = lstatSync(name, { throwIfNoEntry: false });
     if (found?.isDirectory()) mendRights(name, found, idsFor("qmails"), 0o700, mender);
   }
+  for (const { name } of entriesOf(askDirectory)) {
+    const path = `${askDirectory}/${name}`;
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found?.isFile()) mendRights(path, found, idsFor("qmails"), 0o600, mender);
+  }
 }
 
 /** The path of an entry in the queue; `.` is the queue. */
