@@ -5,6 +5,7 @@
  */
 import { isSystemError } from "../exit.ts";
 import { type QueueDisk, recordsOf } from "./files.ts";
+import { IdSet } from "./id-set.ts";
 
 /** The directory, relative to the queue. It is there where orders were ever given. */
 export const holdDirectory = "hold";
@@ -24,7 +25,7 @@ export interface Doom {
 /** All of them. Held messages cost a number each. */
 export class Holds {
   readonly #disk: QueueDisk;
-  readonly #held = new Set<bigint>();
+  readonly #held = new IdSet();
   readonly #doomed = new Map<bigint, Doom>();
 
   constructor(disk: QueueDisk) {

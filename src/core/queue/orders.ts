@@ -55,7 +55,9 @@ interface Traces {
 export function carryOut(order: Order, desk: Desk): Outcomes {
   const outcomes = new Map<bigint, Outcome>();
   const traces: Traces = { files: [], directories: [] };
-  const acting = order.targets.filter((target) => {
+  // Of a message that is named twice, too: what is removed twice may take along the next message with its number.
+  const targets = [...new Map(order.targets.map((target) => [target.id, target])).values()];
+  const acting = targets.filter((target) => {
     const outcome = trying(() => withoutActing(order, target, desk, traces));
     if (outcome !== undefined) outcomes.set(target.id, outcome);
     return outcome === undefined;

@@ -64,7 +64,7 @@ export class Orders {
 
   wakeAt(): number {
     if (!this.#cleaner.ready()) return Number.POSITIVE_INFINITY;
-    return Math.min(this.#next, ...this.#doomed.map(({ at }) => at));
+    return this.#doomed.reduce((first, { at }) => Math.min(first, at), this.#next);
   }
 
   /** Carries out one order, or one end that was put off. False: there is nothing to do. */
@@ -159,7 +159,9 @@ function keeperOf(
       for (const channel of listed) if (!jobs.busy(id, channel)) schedule.insert(channel, id, context.now);
       if (listed.length === 0 && !jobs.busy(id)) schedule.done.insert(id, context.now);
     },
-    clean: (request) => cleaner.request(request),
+    clean: (request) => {
+      if (!cleaner.has(request)) cleaner.request(request);
+    },
     cleansLater: true,
     putOff,
     log,

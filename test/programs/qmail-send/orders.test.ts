@@ -1,7 +1,9 @@
 /** Orders of the queue tools, in simulated time: what each does in each state of a message, and after a crash anywhere. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { formatOrder, type Order, readPaper, type Verb } from "../../../src/core/queue/order-words.ts";
 import { type Attempt, type Behaviour, failure, World } from "./simulation.ts";
+
+setDefaultTimeout(120_000);
 
 const later = { report: "Zlater\n", after: 1 };
 
@@ -93,6 +95,13 @@ describe("each order", () => {
     world.run(world.now + 1_000_000);
     expect(left(world)).toEqual([]);
     expect(world.notices).toEqual([]);
+  });
+
+  test("a message that is named twice is removed once: the next message may have its number already", () => {
+    const { world, id } = deferred();
+    expect(ordered(world, "remove", id, id)).toEqual(["done", "done"]);
+    world.run(world.now + 10);
+    expect(world.cleaned.filter((request) => request === `foop/${id}`).length).toBe(1);
   });
 
   test("bounce: every recipient that is left has failed, and the bounce is an ordinary one", () => {
@@ -405,7 +414,7 @@ describe("the disk fails for a while", () => {
 
 test("thousands of held messages cost a number each, and others are served in as many turns", () => {
   const world = new World({ deliver: () => later });
-  const ids = Array.from({ length: 5000 }, (_, index) =>
+  const ids = Array.from({ length: 1500 }, (_, index) =>
     world.submit("s@there.example", [`u${index}@here.example`]),
   );
   world.run(world.now + 2000);

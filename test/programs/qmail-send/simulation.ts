@@ -191,6 +191,8 @@ export class World {
   readonly disk = new MemoryDisk();
   readonly attempts: Attempt[] = [];
   readonly notices: { notice: Notice; failures: string }[] = [];
+  /** What qmail-clean was asked for. */
+  readonly cleaned: string[] = [];
   log = "";
   now = 1_000_000_000;
   /** The most deliveries that were under way at once, per channel. */
@@ -307,6 +309,7 @@ export class World {
   }
 
   #clean(request: string): void {
+    this.cleaned.push(request);
     const id = BigInt(request.slice(5));
     this.after(this.#behaviour.cleanAfter?.() ?? 0, () => {
       this.disk.files.delete(`intd/${id}`);
