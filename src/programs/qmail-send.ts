@@ -5,9 +5,9 @@
 import { constants, fstatSync, openSync } from "node:fs";
 import { decodeSlot, type SlotWidth, takeSlotWidth } from "../core/delivery/slot-number.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
+import { lockForSending } from "../core/queue/queue-lock.ts";
 import { readSome } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
-import { tryLockExclusive } from "../core/sys/lock.ts";
 import { become, idsOf, queueIdentity } from "../core/users/identity.ts";
 import { Bell } from "./qmail-send/bell.ts";
 import { helpPause, type Settings } from "./qmail-send/context.ts";
@@ -63,7 +63,7 @@ function takeQueue(): void {
     if (!isSystemError(failure)) throw failure;
     throw cannotStart("unable to open mutex");
   }
-  if (!tryLockExclusive(fd)) throw cannotStart("qmail-send is already running");
+  if (!lockForSending(fd)) throw cannotStart("qmail-send is already running");
 }
 
 /** A spawner's first byte, or the first two: how many deliveries it can have under way. */

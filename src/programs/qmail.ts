@@ -3,10 +3,18 @@ import { runCommand } from "../core/cli/options.ts";
 import { checkCommand } from "./qmail/check.ts";
 import { importCommand } from "./qmail/import.ts";
 import { initCommand } from "./qmail/init.ts";
+import { queueCommand } from "./qmail/queue.ts";
 import { setupCommand } from "./qmail/setup.ts";
 import { userCommand } from "./qmail/user.ts";
 
-export const commands = [initCommand, setupCommand, userCommand, importCommand, checkCommand] as const;
+export const commands = [
+  initCommand,
+  setupCommand,
+  userCommand,
+  importCommand,
+  checkCommand,
+  queueCommand,
+] as const;
 
 export function main(args: Buffer[]): Promise<number> {
   return runCommand(args.map(String), commands);

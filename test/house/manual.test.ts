@@ -57,8 +57,8 @@ for (const page of pages) {
   });
 }
 
-/** Pages of sections 1 and 8 about programs that users write, and about commands of qmail(1). */
-const interfaces: readonly string[] = ["qmail-check.1", "qmail-command.8", "qmail-setup.1"];
+/** Pages of sections 1 and 8 about programs that users write, and about commands of qmail(1) under another name. */
+const interfaces: readonly string[] = ["qmail-command.8", "qmail-queue-tools.1"];
 
 /** Pages of commands of qmail(1): `qmail import` is qmail-import(1). */
 const subcommands = commands.map(({ usage }) => `qmail-${usage.split(" ")[0]}.1`);

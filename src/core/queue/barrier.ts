@@ -20,6 +20,13 @@ export function filesBarrier(paths: readonly string[], root: string): void {
   for (const directory of new Set(paths.map((path) => dirname(path)))) syncDirectory(directory);
 }
 
+/** The same for names alone: what was made, renamed or removed in these directories. */
+export function namesBarrier(directories: readonly string[], root: string): void {
+  const distinct = new Set(directories);
+  if (distinct.size > few) withOpen(root, syncFileSystem);
+  else for (const directory of distinct) syncDirectory(directory);
+}
+
 function withOpen(path: string, sync: (fd: number) => void): void {
   const fd = openSync(path, constants.O_RDONLY);
   try {

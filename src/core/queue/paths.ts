@@ -6,7 +6,7 @@ import { readdirSync } from "node:fs";
 import { inHome } from "../sys/home.ts";
 
 /** Directories of the queue that hold a file per message. */
-export type QueueDirectory = SplitDirectory | "pid" | "intd" | "todo" | "bounce";
+export type QueueDirectory = SplitDirectory | "pid" | "intd" | "todo" | "bounce" | "hold";
 
 /** Those that are split into folders. */
 export type SplitDirectory = "mess" | "info" | "local" | "remote";

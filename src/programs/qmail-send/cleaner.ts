@@ -51,7 +51,11 @@ export class Cleaner {
 
   /** Asks to remove a message for good. */
   removeMessage(id: bigint): void {
-    const name = `foop/${id}`;
+    this.request(`foop/${id}`);
+  }
+
+  /** Asks for something that nothing else waits for. */
+  request(name: string): void {
     this.ask(name, (answer) => {
       if (answer !== undefined && answer !== "+")
         this.#context.log(`warning: qmail-clean unable to clean up ${name}\n`);

@@ -6,56 +6,11 @@
 import type { SlotWidth } from "../../core/delivery/slot-number.ts";
 import type { BounceAddresses } from "../../core/mail/bounce.ts";
 import type { Routing } from "../../core/mail/routing.ts";
-import type { QueueDirectory } from "../../core/queue/paths.ts";
+import type { QueueDisk } from "../../core/queue/files.ts";
 import type { Channel } from "./channel.ts";
 import type { Schedule } from "./schedule.ts";
 
-/** A file read record by record; the records end with NUL. */
-export interface Records {
-  /** The next record without its NUL; undefined at the end, where an unfinished record does not count. */
-  next(): string | undefined;
-  close(): void;
-}
-
-/** A file being written. */
-export interface Output {
-  write(text: string): void;
-  close(): void;
-}
-
-/** What stat(2) tells; times in seconds. */
-export interface Status {
-  size: number;
-  accessed: number;
-  modified: number;
-}
-
-/**
- * The queue's files. A path is relative to the queue (`local/7/30`); texts are strings whose characters are bytes.
- * Every call throws a SystemError if it fails.
- */
-export interface QueueDisk {
-  path(directory: QueueDirectory, id: bigint): string;
-  /** In how many folders a directory is split; 0: it is not. */
-  folders(directory: QueueDirectory): number;
-  /** The messages that have a file in a directory (in one folder of a split one), in the directory's order. */
-  list(directory: QueueDirectory, folder?: number): bigint[];
-  /** undefined: there is no such file. */
-  status(path: string): Status | undefined;
-  /** Removes a file that has to be there. */
-  remove(path: string): void;
-  /** Sets both times. */
-  touch(path: string, seconds: number): void;
-  open(path: string): Records;
-  /** A new file; EEXIST if the name is taken. */
-  create(path: string): Output;
-  /** Returns when these new files, names and contents, would survive a power cut. */
-  barrier(paths: readonly string[]): void;
-  /** Writes `D` at an offset of a recipient list. */
-  mark(path: string, offset: number): void;
-  /** Adds to the end of a file that may not be there yet, durably, all or nothing. */
-  append(path: string, text: string): void;
-}
+export type { Output, QueueDisk, Records, Status } from "../../core/queue/files.ts";
 
 /** The way to a spawner. */
 export interface SpawnerPort {

@@ -30,6 +30,11 @@ export class Finisher {
     this.#cleaner = cleaner;
   }
 
+  /** Whether the bounce of a message is on its way. */
+  injecting(id: bigint): boolean {
+    return this.#injecting.has(id);
+  }
+
   /** Whether no bounce is on its way. */
   idle(): boolean {
     return this.#injecting.size === 0;
@@ -49,7 +54,8 @@ export class Finisher {
   }
 
   #canWork(): boolean {
-    return this.#cleaner.ready() && this.#injecting.size < injectionLimit;
+    const { closed } = this.#context.schedule;
+    return !closed && this.#cleaner.ready() && this.#injecting.size < injectionLimit;
   }
 
   #later(id: bigint): void {
@@ -155,6 +161,18 @@ export class Finisher {
       this.#later(id);
       return;
     }
+    this.#forget(id);
     this.#cleaner.removeMessage(id);
+  }
+
+  /** It was held while its last recipients were tried. A mark that stays means no other message. */
+  #forget(id: bigint): void {
+    const { schedule, log, disk } = this.#context;
+    try {
+      schedule.holds.drop(id);
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      log(`warning: unable to unlink ${disk.path("hold", id)}\n`);
+    }
   }
 }

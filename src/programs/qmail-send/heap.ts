@@ -43,21 +43,52 @@ export class DueHeap {
     if (this.#length === 0) return undefined;
     const first = { id: this.#ids[0] ?? 0n, at: this.#time(0) };
     const last = --this.#length;
-    const at = this.#time(last);
-    let index = 0;
-    for (let child = 1; child < last; child = 2 * index + 1) {
-      if (child + 1 < last && this.#time(child + 1) < this.#time(child)) child++;
-      if (at <= this.#time(child)) break;
-      this.#move(child, index);
-      index = child;
-    }
-    this.#put(index, this.#ids[last] ?? 0n, at);
+    this.#sink(0, this.#ids[last] ?? 0n, this.#time(last));
     return first;
+  }
+
+  /** Takes these out, wherever they are. */
+  takeOut(ids: ReadonlySet<bigint>): void {
+    let kept = 0;
+    for (let index = 0; index < this.#length; index++)
+      if (!ids.has(this.#ids[index] ?? 0n)) this.#move(index, kept++);
+    if (kept === this.#length) return;
+    this.#length = kept;
+    this.#order();
+  }
+
+  /** Makes these due at that time. */
+  makeDue(ids: ReadonlySet<bigint>, at: number): void {
+    let found = false;
+    for (let index = 0; index < this.#length; index++) {
+      if (!ids.has(this.#ids[index] ?? 0n)) continue;
+      this.#times[index] = at;
+      found = true;
+    }
+    if (found) this.#order();
   }
 
   /** Makes everything due at the same time. */
   makeAllDue(at: number): void {
     this.#times.fill(at, 0, this.#length);
+  }
+
+  /** Makes a heap of what stands in any order. */
+  #order(): void {
+    for (let index = (this.#length >> 1) - 1; index >= 0; index--)
+      this.#sink(index, this.#ids[index] ?? 0n, this.#time(index));
+  }
+
+  /** Puts an entry at a place, or as far below as it belongs. */
+  #sink(start: number, id: bigint, at: number): void {
+    let index = start;
+    for (let child = 2 * index + 1; child < this.#length; child = 2 * index + 1) {
+      if (child + 1 < this.#length && this.#time(child + 1) < this.#time(child)) child++;
+      if (at <= this.#time(child)) break;
+      this.#move(child, index);
+      index = child;
+    }
+    this.#put(index, id, at);
   }
 
   #time(index: number): number {

@@ -27,9 +27,16 @@ export class Jobs {
   readonly #context: Context;
   readonly #limit: number;
   #count = 0;
+  /** The channels of each message that has jobs: bits 1 and 2. */
+  readonly #open = new Map<bigint, number>();
+  /** Messages with jobs that are due at once when those are over. */
+  readonly #again = new Set<bigint>();
+  readonly #onFree: (id: bigint) => void;
 
-  constructor(context: Context) {
+  /** `onFree` is called when nothing is under way for a message any more. */
+  constructor(context: Context, onFree: (id: bigint) => void) {
     this.#context = context;
+    this.#onFree = onFree;
     this.#limit = context.settings.concurrency[0] + context.settings.concurrency[1];
   }
 
@@ -40,6 +47,7 @@ export class Jobs {
   /** A job held once. */
   open(fields: Pick<Job, "id" | "channel" | "sender" | "retry" | "dying">): Job {
     this.#count++;
+    this.#open.set(fields.id, (this.#open.get(fields.id) ?? 0) | (fields.channel + 1));
     return { ...fields, open: 0, complete: false, holders: 1 };
   }
 
@@ -47,9 +55,27 @@ export class Jobs {
   release(job: Job): void {
     if (--job.holders > 0) return;
     this.#count--;
-    const { schedule } = this.#context;
+    const { schedule, now } = this.#context;
+    const { id, channel } = job;
+    const others = (this.#open.get(id) ?? 0) & ~(channel + 1);
+    if (others === 0) this.#open.delete(id);
+    else this.#open.set(id, others);
     if (job.complete && job.open === 0) this.#finish(job);
-    else schedule.channels[job.channel].insert(job.id, job.retry);
+    else schedule.insert(channel, id, this.#again.has(id) ? now : job.retry);
+    if (others !== 0) return;
+    this.#again.delete(id);
+    this.#onFree(id);
+  }
+
+  /** Whether there is a job for a message, on that channel or on any. */
+  busy(id: bigint, channel?: Channel): boolean {
+    const open = this.#open.get(id) ?? 0;
+    return channel === undefined ? open !== 0 : (open & (channel + 1)) !== 0;
+  }
+
+  /** A message with a job is due again as soon as that is over. */
+  repeat(id: bigint): void {
+    if (this.busy(id)) this.#again.add(id);
   }
 
   /** All recipients are done: removes their list, and ends the message if that was its last. */
@@ -61,7 +87,7 @@ export class Jobs {
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       log(`warning: unable to unlink ${path}; will try again later\n`);
-      schedule.channels[channel].insert(id, now + patience);
+      schedule.insert(channel, id, now + patience);
       return;
     }
     if (!this.#hasOther(id, channel)) schedule.done.insert(id, now);

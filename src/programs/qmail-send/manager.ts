@@ -4,6 +4,7 @@
  */
 import { isSystemError } from "../../core/exit.ts";
 import type { Routing } from "../../core/mail/routing.ts";
+import { Holds } from "../../core/queue/holds.ts";
 import type { Channel } from "./channel.ts";
 import { Cleaner } from "./cleaner.ts";
 import { Cleanup } from "./cleanup.ts";
@@ -11,6 +12,7 @@ import type { Context, Outside, Settings } from "./context.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Finisher } from "./finish.ts";
 import { Jobs } from "./jobs.ts";
+import { Orders } from "./orders.ts";
 import { Passes } from "./passes.ts";
 import { enroll, enrollFailed, recordSchedule, Schedule } from "./schedule.ts";
 import { Todo } from "./todo.ts";
@@ -27,18 +29,26 @@ export class Manager {
   readonly #finisher: Finisher;
   readonly #todo: Todo;
   readonly #cleanup: Cleanup;
+  readonly #orders: Orders;
+  #loaded = false;
   #enrolledFolders = 0;
 
   constructor(outside: Outside, settings: Settings, routing: Routing, now: number) {
-    const context: Context = { ...outside, settings, routing, now, schedule: new Schedule(), exiting: false };
-    const jobs = new Jobs(context);
+    const schedule = new Schedule(new Holds(outside.disk));
+    const context: Context = { ...outside, settings, routing, now, schedule, exiting: false };
+    const jobs = new Jobs(context, (id) => this.#orders.free(id));
     this.#context = context;
     this.#deliveries = new Deliveries(context, jobs);
     this.#passes = new Passes(context, jobs, this.#deliveries);
     this.#cleaner = new Cleaner(context);
     this.#finisher = new Finisher(context, this.#cleaner);
-    this.#todo = new Todo(context, this.#cleaner, () => this.#passes.step());
+    this.#todo = new Todo(context, this.#cleaner, (id) => {
+      this.#orders.free(id);
+      this.#passes.step();
+    });
     this.#cleanup = new Cleanup(context, this.#cleaner);
+    const parts = { jobs, cleaner: this.#cleaner, finisher: this.#finisher, todo: this.#todo };
+    this.#orders = new Orders(context, parts);
   }
 
   /**
@@ -48,6 +58,7 @@ export class Manager {
   enroll(now: number): boolean {
     const { disk, log } = this.#context;
     this.#context.now = now;
+    if (!this.#load()) return false;
     for (; this.#enrolledFolders < disk.folders("info"); this.#enrolledFolders++) {
       let ids: bigint[];
       try {
@@ -63,6 +74,19 @@ export class Manager {
     return true;
   }
 
+  /** What is held. Without knowing it, no message may be tried. */
+  #load(): boolean {
+    if (this.#loaded) return true;
+    try {
+      this.#orders.load();
+      this.#loaded = true;
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      this.#context.log("alert: unable to read hold, sleeping...\n");
+    }
+    return this.#loaded;
+  }
+
   /** Does what can be done now. True: there is more, but look at what arrived first. */
   work(now: number): boolean {
     this.#context.now = now;
@@ -73,6 +97,7 @@ export class Manager {
   /** The order is the one in which lines appear in the log. */
   #step(): boolean {
     return [
+      this.#orders.step(),
       this.#deliveries.step(),
       this.#todo.step(),
       this.#passes.step(),
@@ -85,6 +110,7 @@ export class Manager {
   /** When there will be something to do even if nothing happens, in Unix seconds. */
   wakeAt(): number {
     return Math.min(
+      this.#orders.wakeAt(),
       this.#deliveries.wakeAt(),
       this.#todo.wakeAt(),
       this.#passes.wakeAt(),
@@ -127,9 +153,10 @@ export class Manager {
     this.#cleaner.lose();
   }
 
-  /** The trigger was pulled: there is something new in todo. */
+  /** The trigger was pulled: there is something new in todo, or an order. */
   triggered(): void {
     this.#todo.trigger();
+    this.#orders.trigger();
   }
 
   /** TERM: stop when what is under way is over. */

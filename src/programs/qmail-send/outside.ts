@@ -2,13 +2,13 @@
 import { constants, openSync } from "node:fs";
 import { isSystemError } from "../../core/exit.ts";
 import { Routing } from "../../core/mail/routing.ts";
+import { realDisk } from "../../core/queue/disk.ts";
 import { triggerPath } from "../../core/queue/trigger.ts";
 import { arrivals } from "../../core/sys/input.ts";
 import type { Bell } from "./bell.ts";
 import { type Channel, channels } from "./channel.ts";
 import type { Settings } from "./context.ts";
 import { type Controls, ControlTrouble, rereadRouting } from "./controls.ts";
-import { realDisk } from "./disk.ts";
 import { queueBounce } from "./inject.ts";
 import { Manager } from "./manager.ts";
 import { Outbox } from "./outbox.ts";

@@ -48,15 +48,16 @@ export class Passes {
 
   /** One step on each channel: at most one delivery each. False: nothing can be done now. */
   step(): boolean {
-    if (this.#context.exiting) return false;
+    if (this.#context.exiting || this.#context.schedule.closed) return false;
     return channels.map((channel) => this.#stepOn(channel)).includes(true);
   }
 
   /** When the next pass can begin. */
   wakeAt(): number {
-    if (this.#context.exiting || !this.#jobs.available()) return Number.POSITIVE_INFINITY;
+    const { exiting, schedule } = this.#context;
+    if (exiting || schedule.closed || !this.#jobs.available()) return Number.POSITIVE_INFINITY;
     const idle = channels.filter((channel) => this.#passes[channel] === undefined);
-    return Math.min(...idle.map((channel) => this.#context.schedule.channels[channel].firstTime));
+    return Math.min(...idle.map((channel) => schedule.channels[channel].firstTime));
   }
 
   #stepOn(channel: Channel): boolean {
@@ -79,7 +80,7 @@ export class Passes {
     if (records === undefined || info === undefined) {
       records?.close();
       log(`warning: trouble opening ${path}; will try again later\n`);
-      schedule.channels[channel].insert(id, now + patience);
+      schedule.insert(channel, id, now + patience);
       return true;
     }
     const { sender, birth } = info;
@@ -100,7 +101,11 @@ export class Passes {
 
   /** Reads one record. */
   #advance(channel: Channel, pass: Pass): void {
-    const { log } = this.#context;
+    const { log, schedule } = this.#context;
+    if (schedule.holds.has(pass.job.id)) {
+      this.#end(channel, pass);
+      return;
+    }
     let record: string | undefined;
     try {
       record = pass.records.next();

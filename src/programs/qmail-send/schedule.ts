@@ -4,17 +4,42 @@
  */
 import { dirname } from "node:path";
 import { isSystemError } from "../../core/exit.ts";
+import type { Holds } from "../../core/queue/holds.ts";
 import { type Channel, channels } from "./channel.ts";
 import { type Context, patience, type QueueDisk, recipientsPath } from "./context.ts";
 import { DueHeap } from "./heap.ts";
 
-/** The four heaps. */
+/** The four heaps, and what keeps messages out of them. */
 export class Schedule {
+  readonly holds: Holds;
+  /** True while orders that a crash interrupted are not carried out: no message is touched before. */
+  closed = false;
   readonly channels: readonly [DueHeap, DueHeap] = [new DueHeap(), new DueHeap()];
   /** No recipients left: to be ended. */
   readonly done = new DueHeap();
   /** To be enrolled again. */
   readonly failed = new DueHeap();
+
+  constructor(holds: Holds) {
+    this.holds = holds;
+  }
+
+  /** A message has recipients to be tried then; held ones stay out until they are released. */
+  insert(channel: Channel, id: bigint, at: number): void {
+    if (!this.holds.has(id)) this.channels[channel].insert(id, at);
+  }
+
+  takeOut(ids: ReadonlySet<bigint>): void {
+    for (const heap of this.#all()) heap.takeOut(ids);
+  }
+
+  makeDue(ids: ReadonlySet<bigint>, now: number): void {
+    for (const heap of this.#all()) heap.makeDue(ids, now);
+  }
+
+  #all(): readonly DueHeap[] {
+    return [...this.channels, this.done, this.failed];
+  }
 
   /** ALRM: every message is due. */
   makeAllDue(now: number): void {
@@ -37,7 +62,7 @@ export function enroll(context: Context, id: bigint): void {
     const times = channels.map((channel) => look.at(recipientsPath(disk, channel, id))?.modified);
     for (const channel of channels) {
       const time = times[channel];
-      if (time !== undefined) schedule.channels[channel].insert(id, time);
+      if (time !== undefined) schedule.insert(channel, id, time);
     }
     if (times.every((time) => time === undefined)) schedule.done.insert(id, now);
   } catch (failure) {

@@ -31,14 +31,14 @@ class Trouble extends Error {}
 export class Todo {
   readonly #context: Context;
   readonly #cleaner: Cleaner;
-  readonly #onReady: () => void;
+  readonly #onReady: (id: bigint) => void;
   #ids: bigint[] = [];
   #position = 0;
   #triggered = false;
   #next: number;
 
   /** `onReady` is called after each message that became ready, before the next one does. */
-  constructor(context: Context, cleaner: Cleaner, onReady: () => void) {
+  constructor(context: Context, cleaner: Cleaner, onReady: (id: bigint) => void) {
     this.#context = context;
     this.#cleaner = cleaner;
     this.#onReady = onReady;
@@ -48,6 +48,11 @@ export class Todo {
   /** Somebody pulled the trigger. */
   trigger(): void {
     this.#triggered = true;
+  }
+
+  /** Whether a message is among those that are about to be preprocessed. */
+  has(id: bigint): boolean {
+    return this.#ids.includes(id, this.#position);
   }
 
   wakeAt(): number {
@@ -120,9 +125,9 @@ export class Todo {
         log(`warning: qmail-clean unable to clean up ${name}\n`);
         return;
       }
-      for (const channel of channels) if (has[channel]) schedule.channels[channel].insert(id, now);
+      for (const channel of channels) if (has[channel]) schedule.insert(channel, id, now);
       if (!has.includes(true)) schedule.done.insert(id, now);
-      this.#onReady();
+      this.#onReady(id);
     });
   }
 }

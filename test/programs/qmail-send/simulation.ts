@@ -20,6 +20,8 @@ const split = 23n;
 const splitDirectories = new Set(["mess", "info", "local", "remote"]);
 
 interface File {
+  /** Which of all files that ever were. */
+  serial: number;
   text: string;
   modified: number;
   accessed: number;
@@ -36,6 +38,7 @@ export class MemoryDisk implements QueueDisk {
   now: () => number = () => 0;
   fails: (call: string, path: string) => void = () => {};
   barriers = 0;
+  #serial = 0;
 
   path(directory: string, id: bigint): string {
     return splitDirectories.has(directory) ? `${directory}/${id % split}/${id}` : `${directory}/${id}`;
@@ -99,6 +102,38 @@ export class MemoryDisk implements QueueDisk {
     };
   }
 
+  names(directory: string): string[] {
+    this.fails("names", directory);
+    const names = [...this.files.keys()].filter((path) => path.startsWith(`${directory}/`));
+    return names.map((path) => path.slice(directory.length + 1)).sort();
+  }
+
+  identity(id: bigint): string | undefined {
+    return this.files.get(this.path("mess", id))?.serial.toString();
+  }
+
+  rename(from: string, to: string): void {
+    this.fails("rename", from);
+    const file = this.#found(from);
+    this.files.delete(from);
+    this.files.set(to, file);
+  }
+
+  replace(path: string, text: string): void {
+    this.fails("replace", path);
+    this.put(path, text);
+  }
+
+  finish(path: string, offset: number, text: string): void {
+    this.fails("finish", path);
+    const file = this.#found(path);
+    file.text = file.text.slice(0, offset) + text;
+  }
+
+  settle(directories: readonly string[]): void {
+    for (const path of directories) this.fails("settle", path);
+  }
+
   barrier(paths: readonly string[]): void {
     for (const path of paths) this.fails("barrier", path);
     this.barriers++;
@@ -117,7 +152,7 @@ export class MemoryDisk implements QueueDisk {
   }
 
   put(path: string, text: string, time = this.now()): File {
-    const file = { text, modified: time, accessed: time };
+    const file = { serial: ++this.#serial, text, modified: time, accessed: time };
     this.files.set(path, file);
     return file;
   }
@@ -156,6 +191,8 @@ export class World {
   readonly disk = new MemoryDisk();
   readonly attempts: Attempt[] = [];
   readonly notices: { notice: Notice; failures: string }[] = [];
+  /** What qmail-clean was asked for. */
+  readonly cleaned: string[] = [];
   log = "";
   now = 1_000_000_000;
   /** The most deliveries that were under way at once, per channel. */
@@ -219,7 +256,8 @@ export class World {
         this.#inject(notice, done),
     };
     this.manager = new Manager(outside, this.settings, routing, this.now);
-    this.manager.enroll(this.now);
+    // A call that failed is made again after a while; no time has to pass for that here.
+    while (!this.manager.enroll(this.now));
     return this.manager;
   }
 
@@ -271,6 +309,7 @@ export class World {
   }
 
   #clean(request: string): void {
+    this.cleaned.push(request);
     const id = BigInt(request.slice(5));
     this.after(this.#behaviour.cleanAfter?.() ?? 0, () => {
       this.disk.files.delete(`intd/${id}`);

@@ -8,19 +8,21 @@ import {
   openSync,
   readdirSync,
   readSync,
+  renameSync,
   statSync,
   unlinkSync,
   utimesSync,
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { filesBarrier } from "../../core/queue/barrier.ts";
-import { type QueueDirectory, queueSplit, relativePath } from "../../core/queue/paths.ts";
-import { syncDirectory } from "../../core/sys/durable.ts";
-import { writeAll } from "../../core/sys/fd.ts";
-import type { Output, QueueDisk, Records, Status } from "./context.ts";
+import { isSystemError } from "../exit.ts";
+import { syncDirectory } from "../sys/durable.ts";
+import { writeAll } from "../sys/fd.ts";
+import { filesBarrier, namesBarrier } from "./barrier.ts";
+import type { Output, QueueDisk, Records, Status } from "./files.ts";
+import { type QueueDirectory, queueSplit, relativePath } from "./paths.ts";
 
-const { O_RDONLY, O_WRONLY, O_NONBLOCK, O_CREAT, O_EXCL, O_APPEND } = constants;
+const { O_RDONLY, O_WRONLY, O_NONBLOCK, O_CREAT, O_EXCL, O_APPEND, O_TRUNC } = constants;
 const bufferSize = 8192;
 const largestId = 2n ** 64n - 1n;
 const split: ReadonlySet<QueueDirectory> = new Set(["mess", "info", "local", "remote"]);
@@ -91,7 +93,7 @@ class FileOutput implements Output {
 }
 
 /** A message number as qmail-queue writes it. Anything else in a queue directory is not ours. */
-function idOf(name: string): bigint[] {
+export function idOf(name: string): bigint[] {
   if (!/^[1-9]\d{0,19}$/.test(name)) return [];
   const id = BigInt(name);
   return id > largestId ? [] : [id];
@@ -138,18 +140,60 @@ function status(path: string): Status | undefined {
   );
 }
 
+/** Names that are not there are none. */
+function names(directory: string): string[] {
+  // Looked at first: a directory that few queues have costs less so than an error caught.
+  if (statSync(directory, { throwIfNoEntry: false }) === undefined) return [];
+  try {
+    return readdirSync(directory).sort();
+  } catch (failure) {
+    if (isSystemError(failure, "ENOENT")) return [];
+    throw failure;
+  }
+}
+
+/** The time of the last byte of a message, in nanoseconds. A message is written once, and its number is not free before. */
+function identity(id: bigint): string | undefined {
+  return statSync(relativePath("mess", id), { bigint: true, throwIfNoEntry: false })?.mtimeNs.toString();
+}
+
+function replace(path: string, text: string): void {
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK, 0o600);
+  try {
+    writeAll(fd, Buffer.from(text, "latin1"));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function finish(path: string, offset: number, text: string): void {
+  const fd = openSync(path, O_WRONLY | O_APPEND | O_NONBLOCK);
+  try {
+    ftruncateSync(fd, offset);
+    writeAll(fd, Buffer.from(text, "latin1"));
+  } finally {
+    closeSync(fd);
+  }
+}
+
 /** The files below the current directory. */
 export const realDisk: QueueDisk = {
   path: relativePath,
   folders: (directory) => (split.has(directory) ? queueSplit() : 0),
   list: (directory, folder) =>
     readdirSync(folder === undefined ? directory : `${directory}/${folder}`).flatMap(idOf),
+  names,
   status,
+  identity,
   remove: unlinkSync,
+  rename: renameSync,
   touch: (path, seconds) => utimesSync(path, seconds, seconds),
   open: (path) => new FileRecords(openSync(path, O_RDONLY | O_NONBLOCK)),
   create: (path) => new FileOutput(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, 0o644)),
+  replace,
+  finish,
   barrier: (paths) => filesBarrier(paths, "."),
+  settle: (directories) => namesBarrier(directories, "."),
   mark,
   append,
 };

@@ -1,6 +1,6 @@
 /** Bounces on the real disk: what is written down stays written down. */
 import { expect, test } from "bun:test";
-import { append } from "../../../src/programs/qmail-send/disk.ts";
+import { append } from "../../../src/core/queue/disk.ts";
 import { Scratch } from "../../helpers/built.ts";
 
 test("a bounce whose name did not become durable is written anew, with its name", () => {
