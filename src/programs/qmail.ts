@@ -1,9 +1,10 @@
 /** qmail(1): the administration of a mail system. Each command is a row in its own file. */
 import { runCommand } from "../core/cli/options.ts";
+import { explainCommand } from "./qmail/explain.ts";
 import { initCommand } from "./qmail/init.ts";
 import { userCommand } from "./qmail/user.ts";
 
-export const commands = [initCommand, userCommand] as const;
+export const commands = [initCommand, userCommand, explainCommand] as const;
 
 export function main(args: Buffer[]): Promise<number> {
   return runCommand(args.map(String), commands);

@@ -23,7 +23,8 @@ import { copyMessage } from "./forwarding.ts";
 export interface Plan {
   /** The .qmail file that applies, even if it is empty; undefined: there is none, and there need be none. */
   file: Buffer | undefined;
-  /** The instructions. */
+  /** The instructions are not that file's, but those for whoever has none. */
+  fromDefault: boolean;
   text: Buffer;
   /** Nothing but forwards is allowed. */
   forwardOnly: boolean;
@@ -46,6 +47,7 @@ export function planDelivery(recipient: Recipient, lines: HeaderLines): Plan {
   const own = found !== undefined && found.text.length > 0;
   return {
     file: found?.name,
+    fromDefault: !own,
     text: own ? found.text : recipient.defaultDelivery,
     forwardOnly: own && found.executable,
     lines,

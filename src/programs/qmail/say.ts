@@ -1,8 +1,11 @@
 /** What the commands of qmail(1) share: their output, and the home they work in. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { type Given, textOf } from "../../core/cli/options.ts";
 import { paint } from "../../core/cli/paint.ts";
 import { refuse } from "../../core/cli/trouble.ts";
 import { writeAll } from "../../core/sys/fd.ts";
+import { qmailHome } from "../../core/sys/home.ts";
 
 export const colours = paint(process.stdout);
 
@@ -13,5 +16,16 @@ export const say = (line: string): void => writeAll(1, Buffer.from(`${line}\n`))
 export function homeOf(given: Given): string {
   const home = textOf(given, "home") ?? process.env.QMAILHOME ?? "";
   if (home === "") throw refuse("which home? give --home DIR, or set QMAILHOME");
+  return home;
+}
+
+/**
+ * Makes the home that was named the one that everything below works in; where none is, it is the environment's, or the
+ * system's. Refused (100) where there is no mail system.
+ */
+export function useHome(given: Given): string {
+  const home = resolve(textOf(given, "home") ?? qmailHome());
+  if (!existsSync(`${home}/control`)) throw refuse(`${home} is no qmail home: it has no directory control`);
+  process.env.QMAILHOME = home;
   return home;
 }
