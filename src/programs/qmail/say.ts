@@ -19,6 +19,12 @@ export function homeOf(given: Given): string {
   return home;
 }
 
+/** Makes the home that was named, if one was, that of everything below. It need not be there. */
+export function chooseHome(given: Given): void {
+  const home = textOf(given, "home");
+  if (home !== undefined) process.env.QMAILHOME = resolve(home);
+}
+
 /**
  * Makes the home that was named the one that everything below works in; where none is, it is the environment's, or the
  * system's. Refused (100) where there is no mail system.
