@@ -3,9 +3,10 @@ import { runCommand } from "../core/cli/options.ts";
 import { explainCommand } from "./qmail/explain.ts";
 import { initCommand } from "./qmail/init.ts";
 import { logCommand } from "./qmail/log.ts";
+import { reportCommand } from "./qmail/report.ts";
 import { userCommand } from "./qmail/user.ts";
 
-export const commands = [initCommand, userCommand, explainCommand, logCommand] as const;
+export const commands = [initCommand, userCommand, explainCommand, logCommand, reportCommand] as const;
 
 export function main(args: Buffer[]): Promise<number> {
   return runCommand(args.map(String), commands);

@@ -9,6 +9,7 @@ const rules: readonly (readonly [RegExp, string])[] = [
   [/(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w]|\.\w)/g, "HOST"],
   [/(?<![\w:])(?:[0-9a-f]{1,4}:){1,7}(?::|[0-9a-f:]*[0-9a-f])(?![\w:])/gi, "HOST"],
   [/[\w.+=-]+@[\w-]+(?:\.[\w-]+)+/g, "ADDRESS"],
+  [/\bany host named \S+/g, "any host named HOST"],
   [/\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{8,}\b/g, "ID"],
   [/\b\d{4,}\b/g, "N"],
 ];

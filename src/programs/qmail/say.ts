@@ -35,3 +35,8 @@ export function useHome(given: Given): string {
   process.env.QMAILHOME = home;
   return home;
 }
+
+const usualWidth = 80;
+
+/** Columns of the terminal, or what is usual where the output is none. */
+export const widthOfOutput = (): number => Math.max(40, process.stdout.columns ?? usualWidth);
