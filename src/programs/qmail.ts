@@ -4,9 +4,19 @@ import { explainCommand } from "./qmail/explain.ts";
 import { initCommand } from "./qmail/init.ts";
 import { logCommand } from "./qmail/log.ts";
 import { reportCommand } from "./qmail/report.ts";
+import { statusCommand } from "./qmail/status.ts";
+import { topCommand } from "./qmail/top.ts";
 import { userCommand } from "./qmail/user.ts";
 
-export const commands = [initCommand, userCommand, explainCommand, logCommand, reportCommand] as const;
+export const commands = [
+  initCommand,
+  userCommand,
+  explainCommand,
+  logCommand,
+  reportCommand,
+  statusCommand,
+  topCommand,
+] as const;
 
 export function main(args: Buffer[]): Promise<number> {
   return runCommand(args.map(String), commands);

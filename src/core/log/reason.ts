@@ -10,7 +10,7 @@ const rules: readonly (readonly [RegExp, string])[] = [
   [/(?<![\w:])(?:[0-9a-f]{1,4}:){1,7}(?::|[0-9a-f:]*[0-9a-f])(?![\w:])/gi, "HOST"],
   [/[\w.+=-]+@[\w-]+(?:\.[\w-]+)+/g, "ADDRESS"],
   [/\bany host named \S+/g, "any host named HOST"],
-  [/\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{8,}\b/g, "ID"],
+  [/\b(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[\w-]{6,}\b/g, "ID"],
   [/\b\d{4,}\b/g, "N"],
 ];
 

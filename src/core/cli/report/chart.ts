@@ -9,7 +9,7 @@ const plot = { width: size.width - size.left - size.right, height: size.height -
 const marks = [
   1, 5, 15, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 2419200, 7257600, 31557600,
 ] as const;
-const mostMarks = 9;
+const mostMarks = 12;
 
 const layers = [
   ["success", "good-fill"],

@@ -85,7 +85,7 @@ function tiles(report: Report): string {
     ],
   ];
   const tile = ([kind, value, words]: (typeof rows)[number]): string =>
-    `<div class="tile ${kind}"><b>${escaped(value)}</b><span>${escaped(words)}</span></div>`;
+    `<div class="tile ${kind}"><b>${escaped(value)}</b><span>${escaped(words).replace(/(\d) (?=[a-zA-Z%])/g, "$1&nbsp;")}</span></div>`;
   return `<div class="tiles">${rows.map(tile).join("")}</div>`;
 }
 

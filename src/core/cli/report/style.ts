@@ -3,12 +3,12 @@ export const style = `
 :root {
   color-scheme: light dark;
   --page: #f4f5f3; --card: #ffffff; --ink: #1d2327; --soft: #5b666d; --line: #dfe3e0; --grid: #e8ebe8;
-  --good: #2c7fa3; --wait: #c98612; --bad: #bf3b2f; --track: #eef1ef;
+  --good: #2c7fa3; --wait: #d5921b; --wait-ink: #8f5c05; --bad: #bf3b2f; --track: #eef1ef;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #14181b; --card: #1c2226; --ink: #e7ebec; --soft: #9daab1; --line: #2e363b; --grid: #2a3237;
-    --good: #5ab3d6; --wait: #e5ae49; --bad: #f07b6c; --track: #262e33;
+    --good: #5ab3d6; --wait: #e5ae49; --wait-ink: #e5ae49; --bad: #f07b6c; --track: #262e33;
   }
 }
 * { box-sizing: border-box; }
@@ -25,11 +25,11 @@ section > .head { display: flex; flex-wrap: wrap; align-items: baseline; gap: 2p
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(165px, 1fr)); gap: 16px; }
 .tile { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 14px 18px; }
 .tile b { display: block; font-size: 27px; line-height: 1.25; font-weight: 650; font-variant-numeric: tabular-nums; letter-spacing: -.01em; }
-.tile.good b { color: var(--good); } .tile.wait b { color: var(--wait); } .tile.bad b { color: var(--bad); }
+.tile.good b { color: var(--good); } .tile.wait b { color: var(--wait-ink); } .tile.bad b { color: var(--bad); }
 .tile span { color: var(--soft); font-size: 13.5px; display: block; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 430px), 1fr)); gap: 0 16px; }
 .scroll { overflow-x: auto; }
-svg { display: block; width: 100%; min-width: 620px; height: auto; }
+svg { display: block; width: 100%; min-width: 760px; height: auto; }
 svg text { fill: var(--soft); font: 12px system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "DejaVu Sans", sans-serif; font-variant-numeric: tabular-nums; }
 svg .grid { stroke: var(--grid); } svg .axis { stroke: var(--line); }
 .good-fill { fill: var(--good); background: var(--good); } .wait-fill { fill: var(--wait); background: var(--wait); } .bad-fill { fill: var(--bad); background: var(--bad); }
@@ -42,8 +42,8 @@ td { padding: 6px 12px 6px 0; border-top: 1px solid var(--line); vertical-align:
 th:last-child, td:last-child { padding-right: 0; }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 td.zero { color: var(--soft); opacity: .6; }
-td.wait { color: var(--wait); } td.bad { color: var(--bad); }
-td.name { min-width: 11em; }
+td.wait { color: var(--wait-ink); } td.bad { color: var(--bad); }
+td.name { min-width: 13em; }
 td.time { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .mix { display: flex; gap: 1px; height: 10px; margin-top: 6px; min-width: 90px; border-radius: 3px; overflow: hidden; background: var(--track); }
 .mix i { height: 100%; }
