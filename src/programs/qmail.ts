@@ -1,5 +1,6 @@
 /** qmail(1): the administration of a mail system. Each command is a row in its own file. */
-import { runCommand } from "../core/cli/options.ts";
+import { type CommandRow, runCommand } from "../core/cli/options.ts";
+import { completionCommand } from "./qmail/completion.ts";
 import { explainCommand } from "./qmail/explain.ts";
 import { initCommand } from "./qmail/init.ts";
 import { logCommand } from "./qmail/log.ts";
@@ -8,7 +9,7 @@ import { statusCommand } from "./qmail/status.ts";
 import { topCommand } from "./qmail/top.ts";
 import { userCommand } from "./qmail/user.ts";
 
-export const commands = [
+export const commands: readonly CommandRow[] = [
   initCommand,
   userCommand,
   explainCommand,
@@ -16,7 +17,8 @@ export const commands = [
   reportCommand,
   statusCommand,
   topCommand,
-] as const;
+  completionCommand(() => commands),
+];
 
 export function main(args: Buffer[]): Promise<number> {
   return runCommand(args.map(String), commands);

@@ -56,13 +56,18 @@ for (const page of pages) {
   });
 }
 
-/** Pages of sections 1 and 8 about programs that users write. */
-const interfaces: readonly string[] = ["qmail-command.8"];
+/** Pages of sections 1 and 8 about programs that users write, and about commands of qmail(1). */
+const interfaces: readonly string[] = [
+  "qmail-command.8",
+  "qmail-explain.1",
+  "qmail-report.1",
+  "qmail-status.1",
+];
 
 test("every page in the sections of programs describes a program", () => {
   const described = new Set(programs.map(({ name, section }) => `${name}.${section}`));
   const others = pages.filter((page) => /\.[18]$/.test(page) && !described.has(page));
-  expect(others).toEqual([...interfaces]);
+  expect(others).toEqual([...interfaces].sort());
 });
 
 test("qmail(7) leads to every page", () => {

@@ -31,7 +31,8 @@ export function chooseHome(given: Given): void {
  */
 export function useHome(given: Given): string {
   const home = resolve(textOf(given, "home") ?? qmailHome());
-  if (!existsSync(`${home}/control`)) throw refuse(`${home} is no qmail home: it has no directory control`);
+  if (!existsSync(`${home}/control`))
+    throw refuse(`${home} is no qmail home: it has no directory control; give --home DIR, or set QMAILHOME`);
   process.env.QMAILHOME = home;
   return home;
 }

@@ -2,6 +2,7 @@
 import { homeLog } from "../../core/cli/log/source.ts";
 import { type CommandRow, type Given, homeOption, textOf } from "../../core/cli/options.ts";
 import { Screen } from "../../core/cli/screen.ts";
+import { durationShown } from "../../core/cli/shown.ts";
 import { LiveLog, readState } from "../../core/cli/status/state.ts";
 import { type Picture, picture } from "../../core/cli/status/top.ts";
 import { refuse } from "../../core/cli/trouble.ts";
@@ -91,6 +92,12 @@ class View {
     // Whole steps, or the bars would dance.
     const end = Math.floor(now / this.#step) * this.#step;
     const history = log.rates.series("success", end, historyKept, this.#step);
-    return { state, underWay: log.underWay(), history, historyName: "success", keys };
+    return {
+      state,
+      underWay: log.underWay(),
+      history,
+      historyName: `success in ${durationShown(this.#step)}`,
+      keys,
+    };
   }
 }

@@ -14,7 +14,7 @@ export interface Process {
   arguments: readonly string[];
   /** Unix time of its start, in seconds. */
   started: number;
-  /** Resident memory in bytes. */
+  /** Memory of its own in bytes: what it shares with others, above all the program itself, does not count. */
   memory: number;
 }
 
@@ -64,6 +64,12 @@ function bootTime(): number {
   return Number(/^btime (\d+)$/m.exec(readFileSync("/proc/stat", "latin1"))?.[1] ?? 0);
 }
 
+/** statm: size, resident and shared pages. */
+function ownPages(pid: number): number {
+  const [, resident, shared] = readFileSync(`/proc/${pid}/statm`, "latin1").split(" ").map(Number);
+  return Math.max(0, (resident ?? 0) - (shared ?? 0));
+}
+
 function processAt(pid: number, boot: number): Process | undefined {
   const words = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").slice(0, -1);
   if (words.length === 0) return undefined;
@@ -83,6 +89,6 @@ function processAt(pid: number, boot: number): Process | undefined {
     name: names[place] ?? "",
     arguments: words.slice(place + 1),
     started: boot + number(22) / ticks,
-    memory: number(24) * pageSize,
+    memory: ownPages(pid) * pageSize,
   };
 }

@@ -1,7 +1,7 @@
 /** One picture of `qmail top`: a state in as many rows and columns as the terminal has. */
 import type { Delivery } from "../../log/tracker.ts";
 import type { Paint } from "../paint.ts";
-import { cutTo, durationShown, padTo, shown, timeShown, widthOf } from "../shown.ts";
+import { countShown, cutTo, durationShown, padTo, shown, timeShown, widthOf } from "../shown.ts";
 import { columnsOf, table } from "../table.ts";
 import type { State } from "./state.ts";
 import { destinationTable, processLine, processTable, queueTable, rateTable } from "./text.ts";
@@ -21,7 +21,9 @@ export interface Picture {
 
 export const smallest = { rows: 12, columns: 50 } as const;
 
-const plotHeight = 3;
+/** Columns between a table and the plot at its right, and those without which there is no plot. */
+const plotGap = 3;
+const smallestPlot = 16;
 
 /** Exactly `rows` lines, none wider than `columns`. */
 export function picture(
@@ -36,18 +38,14 @@ export function picture(
     titleLine(state, paint, columns),
     cutPainted(processLine(state, paint), columns),
     "",
-    ...queueTable(state.queue, paint, columns),
+    ...beside(queueTable(state.queue, paint, columns), history, historyName, paint, columns),
   ];
   const rates = rateTable(state, paint, columns);
-  if (rates.length > 0 && rows >= 20) top.push("", ...rates);
-  const plot = rows >= 24 ? plotLines(history, historyName, paint, columns) : [];
+  if (rates.length > 0 && rows >= 18) top.push("", ...rates);
   const bottom = keys === "" ? [] : [paint.quiet(cutTo(keys, columns))];
-  const room = rows - top.length - plot.length - bottom.length - 2;
-  return fill(
-    [...top, ...plot, "", ...lists(state, underWay, paint, columns, room)],
-    rows - bottom.length,
-    "",
-  ).concat(bottom);
+  const room = rows - top.length - bottom.length - 1;
+  const lines = [...top, "", ...lists(state, underWay, paint, columns, room)];
+  return [...fill(lines, rows - bottom.length, ""), ...bottom];
 }
 
 function fill(lines: readonly string[], rows: number, filler: string): string[] {
@@ -60,25 +58,38 @@ function titleLine({ home, time }: State, paint: Paint, columns: number): string
   return paint.strong(padTo(title, columns - clock.length) + clock);
 }
 
+const colour = /\x1b\[[\d;]*m/g;
+const visibleWidth = (line: string): number => widthOf(line.replace(colour, ""));
+
 /** A line with colours that is too long loses them, rather than their ends. */
 function cutPainted(line: string, columns: number): string {
-  const plain = line.replace(/\x1b\[[\d;]*m/g, "");
-  return widthOf(plain) <= columns ? line : cutTo(plain, columns);
+  return visibleWidth(line) <= columns ? line : cutTo(line.replace(colour, ""), columns);
 }
 
-function plotLines(history: readonly number[], name: string, paint: Paint, columns: number): string[] {
-  const label = Math.max(10, widthOf(name) + 1);
-  const values = history.slice(-(columns - label));
+/** A table with a plot of the history at its right, where there is room. */
+function beside(
+  lines: readonly string[],
+  history: readonly number[],
+  name: string,
+  paint: Paint,
+  columns: number,
+): string[] {
+  const left = Math.max(...lines.map(visibleWidth)) + plotGap;
+  const room = columns - left;
+  if (room < smallestPlot) return [...lines];
+  const values = history.slice(-room);
   const most = Math.max(0, ...values);
-  if (most === 0) return [];
-  const padded = [...new Array<number>(columns - label - values.length).fill(0), ...values];
-  return [
-    "",
-    ...columnsOf(padded, plotHeight, most).map((line, row) => {
-      const words = row === 0 ? String(most) : row === plotHeight - 1 ? name : "";
-      return `${paint.quiet(padTo(words, label - 1, "right"))} ${paint.good(line)}`;
-    }),
+  const padded = [...new Array<number>(room - values.length).fill(0), ...values];
+  const label = padTo(
+    cutTo(most === 0 ? `${name}: none` : `${name}, at most ${countShown(most)}`, room),
+    room,
+    "right",
+  );
+  const plot = [
+    paint.quiet(label),
+    ...columnsOf(padded, lines.length - 1, most).map((row) => paint.good(row)),
   ];
+  return lines.map((line, index) => line + " ".repeat(left - visibleWidth(line)) + (plot[index] ?? ""));
 }
 
 /** What is under way, and for whom most waits, in `room` lines; each gets what the other does not need. */
