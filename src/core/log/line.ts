@@ -15,13 +15,14 @@ interface Piece extends LogLine {
   part: "whole" | "cut" | "rest";
 }
 
-/** daemontools counts TAI as Unix time and ten seconds, from 2^62. */
-const taiOffset = 2n ** 62n + 10n;
+/** daemontools counts TAI as Unix time and ten seconds, from 2^62: halves of that in hexadecimal are numbers. */
+const taiOffset = { high: 0x40000000, low: 10 } as const;
+const half = 2 ** 32;
 
 /** The piece that splogger cuts from a long line. */
 const longest = 799;
 
-const tai64n = /^@([0-9a-f]{16})([0-9a-f]{8}) ?/;
+const tai64n = /^@([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8}) ?/;
 const tag = "\\S+ [^\\s:\\[]+(?:\\[\\d+\\])?: ";
 const iso = new RegExp(
   `^(\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(?:[.,]\\d+)?)(Z|[+-]\\d\\d:?\\d\\d) ${tag}`,
@@ -78,7 +79,8 @@ export class LogReader {
   #header(line: string): LogLine {
     const tai = tai64n.exec(line);
     if (tai !== null) {
-      const time = Number(BigInt(`0x${tai[1]}`) - taiOffset) + Number.parseInt(tai[2] ?? "0", 16) / 1e9;
+      const [high = 0, low = 0, nanoseconds = 0] = tai.slice(1).map((digits) => Number.parseInt(digits, 16));
+      const time = (high - taiOffset.high) * half + low - taiOffset.low + nanoseconds / 1e9;
       return { time, text: line.slice(tai[0].length) };
     }
     for (const { form, time } of forms) {
@@ -89,10 +91,16 @@ export class LogReader {
   }
 }
 
-const fromDate = (text: string): number | undefined => {
-  const time = Date.parse(text) / 1000;
-  return Number.isNaN(time) ? undefined : time;
-};
+/** Lines of the same second come together, and reading a date takes longer than everything else. */
+let last: { text: string; time: number | undefined } = { text: "", time: undefined };
+
+function fromDate(text: string): number | undefined {
+  if (text !== last.text) {
+    const time = Date.parse(text) / 1000;
+    last = { text, time: Number.isNaN(time) ? undefined : time };
+  }
+  return last.time;
+}
 
 type Time = (found: RegExpExecArray, now: number) => number | undefined;
 
@@ -108,12 +116,13 @@ const forms: readonly { form: RegExp; time: Time }[] = [
   { form: seconds, time: ([, time]) => Number(time) },
 ];
 
-/** The latest such date that is no more than a day ahead. */
+/** Such a date of this year, or of the last if that is more than a day ahead. */
 function withoutYear(text: string, fraction: number, now: number): number | undefined {
   const year = new Date(now * 1000).getFullYear();
-  const candidates = [year + 1, year, year - 1].map((each) => fromDate(`${text} ${each}`));
-  const time = candidates.find((each) => each !== undefined && each <= now + 86400);
-  return time === undefined ? undefined : time + fraction;
+  const time = fromDate(`${text} ${year}`);
+  if (time === undefined || time <= now + 86400) return time === undefined ? undefined : time + fraction;
+  const before = fromDate(`${text} ${year - 1}`);
+  return before === undefined ? undefined : before + fraction;
 }
 
 /** An entry of `journalctl -o json`; undefined: it is none. */

@@ -67,6 +67,7 @@ export interface HostRow extends Results {
 
 const results = ["success", "failure", "deferral"] as const;
 const remembered = 20;
+const examplesKept = 10_000;
 
 const none = (): Results => ({ success: 0, failure: 0, deferral: 0 });
 
@@ -181,7 +182,7 @@ export class Statistics {
   #because(result: "failure" | "deferral", report: string): void {
     const reason = reasonOf(report);
     this.#reasons[result].add(reason, { count: 1 });
-    if (this.#examples.size < 100_000 && !this.#examples.has(reason)) this.#examples.set(reason, report);
+    if (this.#examples.size < examplesKept && !this.#examples.has(reason)) this.#examples.set(reason, report);
   }
 
   /** The report; lists have at most `rows` entries. */

@@ -14,7 +14,7 @@ export class Tally<Column extends string> {
   dropped = 0;
 
   /** The first column says how important a name is. At most twice `capacity` names are kept. */
-  constructor(columns: readonly Column[], capacity = 20_000) {
+  constructor(columns: readonly Column[], capacity = 10_000) {
     this.#columns = columns;
     this.#capacity = capacity;
   }
