@@ -1,6 +1,6 @@
 /** `qmail status`, `qmail top` and `qmail completion`, with a mail system that has something to do. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { bin, run as runBuilt, Scratch } from "../helpers/built.ts";
 import { type Home, makeHome, type Running, run, startHome, until } from "../scenarios/home.ts";
@@ -187,6 +187,31 @@ describe("qmail top", () => {
     terminal.write("\x03");
     expect(await child.exited).toBe(0);
     await until("the end", () => seen.text.endsWith(gives));
+  });
+
+  test("Ctrl-Z gives the terminal back until it goes on", async () => {
+    const { child, terminal, seen } = onTerminal([join(bin, "qmail"), "top", "--every", "60"]);
+    await until("a picture", () => lastPicture(seen.text).length === 24);
+    terminal.write("\x1a");
+    await until("the process stops", () =>
+      /^State:\s+T/m.test(readFileSync(`/proc/${child.pid}/status`, "latin1")),
+    );
+    expect(seen.text).toEndWith(gives);
+    const before = seen.text.length;
+    child.kill("SIGCONT");
+    await until("a picture again", () => seen.text.slice(before).includes("\x1b[?2026l"));
+    expect(seen.text.slice(before)).toStartWith(takes);
+    terminal.write("q");
+    expect(await child.exited).toBe(0);
+  });
+
+  test("without a keyboard it ends by a signal only", async () => {
+    const { child, seen } = onTerminal(["sh", "-c", "exec qmail top --every 60 < /dev/null"]);
+    await until("a picture", () => lastPicture(seen.text).length === 24);
+    await Bun.sleep(300);
+    expect(child.exitCode).toBeNull();
+    child.kill("SIGTERM");
+    expect(await child.exited).toBe(0);
   });
 
   test("a queue that can not be read leaves the terminal as it is", async () => {

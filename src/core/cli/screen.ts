@@ -13,6 +13,10 @@ const codes = {
 /** What wakes a program that waits. */
 export type Wake = { key: string } | "resized" | "stopped" | "time";
 
+/** Ctrl-C and Ctrl-Z, which are only keys in raw mode. */
+const stopKey = "\x03";
+const suspendKey = "\x1a";
+
 const stopSignals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 export class Screen {
@@ -27,7 +31,9 @@ export class Screen {
     this.#happened("resized");
   };
   readonly #input = (bytes: Buffer): void => {
-    for (const key of bytes.toString("latin1")) this.#happened(key === "\x03" ? "stopped" : { key });
+    for (const key of bytes.toString("latin1"))
+      if (key === suspendKey) this.#pause();
+      else this.#happened(key === stopKey ? "stopped" : { key });
   };
   #raw = false;
 
@@ -42,10 +48,12 @@ export class Screen {
     process.on("SIGTSTP", this.#suspend);
     process.on("SIGCONT", this.#continue);
     process.stdout.on("resize", this.#resize);
-    process.stdin.on("data", this.#input);
-    // A terminal that is gone says so here; the next picture finds out, too.
-    process.stdin.on("error", this.#stop);
-    process.stdin.on("end", this.#stop);
+    if (process.stdin.isTTY) {
+      process.stdin.on("data", this.#input);
+      // A terminal that is gone says so here; the next picture finds out, too.
+      process.stdin.on("error", this.#stop);
+      process.stdin.on("end", this.#stop);
+    }
     this.#take();
   }
 
@@ -98,7 +106,7 @@ export class Screen {
     this.#raw = false;
   }
 
-  /** Ctrl-Z from elsewhere: the shell gets its terminal back, and we go on when it lets us. */
+  /** The shell gets its terminal back, and we go on when it lets us. */
   #pause(): void {
     this.#give();
     process.kill(process.pid, "SIGSTOP");

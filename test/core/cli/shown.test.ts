@@ -1,5 +1,6 @@
 /** What people read: numbers, durations, strangers' bytes, tables and plots. */
 import { expect, test } from "bun:test";
+import { Progress } from "../../../src/core/cli/progress.ts";
 import { bytesShown, cutTo, durationShown, shareShown, shown, widthOf } from "../../../src/core/cli/shown.ts";
 import { bar, columnsOf, merged, table } from "../../../src/core/cli/table.ts";
 
@@ -70,4 +71,17 @@ test("bars and columns are exact to an eighth, and what is there is seen", () =>
   ]);
   expect(columnsOf([0, 1, 8, 16], 2)).toEqual(["   █", " ▁██"]);
   expect(merged([1, 2, 3, 4, 5], 2)).toEqual([6, 9]);
+});
+
+test("progress is for a terminal, and for what takes long", async () => {
+  for (const isTTY of [true, false]) {
+    const written: string[] = [];
+    const progress = new Progress(2000, { isTTY, write: (text) => written.push(text) });
+    progress.add(500);
+    expect(written).toEqual([]);
+    await Bun.sleep(550);
+    progress.add(500);
+    progress.end();
+    expect(written).toEqual(isTTY ? ["\r\x1b[Kreading the log: 50 % of 2.0 KB", "\r\x1b[K"] : []);
+  }
 });
