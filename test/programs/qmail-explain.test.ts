@@ -4,7 +4,7 @@ import { chmodSync, utimesSync, writeFileSync } from "node:fs";
 import { Scratch } from "../helpers/built.ts";
 import { type Home, makeHome, startHome } from "../scenarios/home.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(300_000);
 
 let home: Home;
 beforeAll(async () => {

@@ -40,6 +40,17 @@ export function table(
   return [...heads, ...rows.map((row) => line(row, true).trimEnd())];
 }
 
+/** A sentence in lines of at most `width` columns, where its words allow it. */
+export function wrapped(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const longer = `${lines.at(-1) ?? ""} ${word}`;
+    if (lines.length > 0 && widthOf(longer) <= width) lines[lines.length - 1] = longer;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 const eighths = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"] as const;
 
 /** A horizontal bar of at most `width` columns, exact to an eighth; what is not nothing shows at least an eighth. */

@@ -68,21 +68,38 @@ export function sizeOf(files: readonly string[]): number | undefined {
   return size;
 }
 
-/** Cuts pieces of a file into lines, a character for each byte. */
+const lineFeed = 10;
+
+/**
+ * Cuts pieces of a file into lines, a character for each byte. Each line is a string of its own: a part of a longer one
+ * would keep all of it in memory as long as anybody remembers a name in it.
+ */
 export class LineCutter {
-  #rest = "";
+  #rest: Buffer[] = [];
 
   push(piece: Buffer): string[] {
-    const lines = (this.#rest + piece.toString("latin1")).split("\n");
-    this.#rest = lines.pop() ?? "";
+    const lines: string[] = [];
+    let start = 0;
+    for (let end = piece.indexOf(lineFeed); end >= 0; end = piece.indexOf(lineFeed, start)) {
+      lines.push(this.#line(piece.subarray(start, end)));
+      start = end + 1;
+    }
+    // A copy: the piece is valid only now.
+    if (start < piece.length) this.#rest.push(Buffer.from(piece.subarray(start)));
     return lines;
   }
 
   /** A last line without its line feed. */
   end(): string[] {
-    const rest = this.#rest;
-    this.#rest = "";
-    return rest === "" ? [] : [rest];
+    const line = this.#line(Buffer.alloc(0));
+    return line === "" ? [] : [line];
+  }
+
+  #line(last: Buffer): string {
+    if (this.#rest.length === 0) return last.toString("latin1");
+    const line = Buffer.concat([...this.#rest, last]).toString("latin1");
+    this.#rest = [];
+    return line;
   }
 }
 

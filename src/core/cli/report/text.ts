@@ -3,7 +3,7 @@ import type { Distribution } from "../../log/durations.ts";
 import type { Reason, Report } from "../../log/statistics.ts";
 import type { Paint } from "../paint.ts";
 import { bytesShown, countShown, durationShown, padTo, shareShown, shown, timeShown } from "../shown.ts";
-import { bar, type Column, columnsOf, merged, table } from "../table.ts";
+import { bar, type Column, columnsOf, merged, table, wrapped } from "../table.ts";
 import { addressName, allAttempts, className, notes, period, quantiles } from "./words.ts";
 
 const plotHeight = 5;
@@ -12,11 +12,11 @@ const barWidth = 30;
 /** The lines of the report, for a terminal of `width` columns. */
 export function reportLines(report: Report, paint: Paint, width: number): string[] {
   const sections = [
-    [paint.strong("qmail report"), period(report)],
+    [paint.strong("qmail report"), ...wrapped(period(report), width)],
     overall(report, paint, width),
     timeline(report, paint, width),
-    distribution("Delay", "from a message's arrival to each delivery", report.delay, paint),
-    distribution("Duration", "of each successful attempt", report.duration, paint),
+    distribution("Delay", "from a message's arrival to each delivery", report.delay, paint, width),
+    distribution("Duration", "of each successful attempt", report.duration, paint, width),
     reasons("Deferrals by reason", report.deferrals, paint, width),
     reasons("Failures by reason", report.failures, paint, width),
     senders(report, paint, width),
@@ -24,7 +24,7 @@ export function reportLines(report: Report, paint: Paint, width: number): string
     hosts(report, paint, width),
     users(report, paint, width),
     alerts(report, paint, width),
-    notes(report),
+    notes(report).flatMap((note) => wrapped(note, width)),
   ];
   return sections
     .filter((lines) => lines.length > 0)
@@ -60,8 +60,11 @@ function overall(report: Report, paint: Paint, width: number): string[] {
     .map((channel) => `${peak[channel].running} of ${peak[channel].limit} ${channel}`);
   return [
     heading("Messages", paint),
-    `${countShown(messages.new)} arrived (${bytesShown(messages.bytes)}, largest ${bytesShown(messages.largest)}), ${countShown(messages.ended)} ended, ${countShown(messages.bouncesOut)} bounced`,
-    ...(report.lifetime.count > 0 ? [`in the queue: ${quantiles(report.lifetime)}`] : []),
+    ...wrapped(
+      `${countShown(messages.new)} arrived (${bytesShown(messages.bytes)}, largest ${bytesShown(messages.largest)}), ${countShown(messages.ended)} ended, ${countShown(messages.bouncesOut)} bounced`,
+      width,
+    ),
+    ...(report.lifetime.count > 0 ? wrapped(`in the queue: ${quantiles(report.lifetime)}`, width) : []),
     "",
     heading("Attempts", paint, busiest.length > 0 ? `at most ${busiest.join(" and ")} at a time` : ""),
     ...table(
@@ -109,6 +112,7 @@ function distribution(
   about: string,
   { count, classes, ...rest }: Distribution,
   paint: Paint,
+  width: number,
 ): string[] {
   if (count === 0) return [];
   const most = Math.max(...classes.map((row) => row.count));
@@ -116,7 +120,7 @@ function distribution(
   const last = shownClasses.findLastIndex((row) => row.count > 0);
   return [
     heading(title, paint, about),
-    quantiles({ count, classes, ...rest }),
+    ...wrapped(quantiles({ count, classes, ...rest }), width),
     ...shownClasses.slice(0, last + 1).map((row) => {
       const label = padTo(className(classes, row.index), 14);
       const share = padTo(shareShown(row.count, count), 7, "right");
