@@ -3,6 +3,7 @@
  * on 2 and 4 (qmail-lspawn, qmail-rspawn); requests on 5, answers on 6 (qmail-clean).
  */
 import { constants, fstatSync, openSync } from "node:fs";
+import { ControlTrouble } from "../core/control/routing.ts";
 import { decodeSlot, type SlotWidth, takeSlotWidth } from "../core/delivery/slot-number.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { lockForSending } from "../core/queue/queue-lock.ts";
@@ -11,7 +12,7 @@ import { qmailHome } from "../core/sys/home.ts";
 import { become, idsOf, queueIdentity } from "../core/users/identity.ts";
 import { Bell } from "./qmail-send/bell.ts";
 import { helpPause, type Settings } from "./qmail-send/context.ts";
-import { type Controls, ControlTrouble, readControls } from "./qmail-send/controls.ts";
+import { type Controls, readControls } from "./qmail-send/controls.ts";
 import { Outbox } from "./qmail-send/outbox.ts";
 import { bringToLife, type Living, seconds, spawners } from "./qmail-send/outside.ts";
 

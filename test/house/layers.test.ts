@@ -12,6 +12,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "core/bytes": [],
   "core/mail": ["core/bytes"],
   "core/wire": ["core/bytes", "core/mail"],
+  "core/log": ["core/bytes"],
   "core/sys": ["core/bytes", "core/mail"],
   "core/control": ["core/bytes", "core/mail", "core/sys"],
   "core/queue": ["core/bytes", "core/mail", "core/sys", "core/control"],
@@ -41,6 +42,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     "core/delivery",
     "core/net",
     "core/wire",
+    "core/log",
   ],
 };
 
@@ -53,7 +55,7 @@ const homes: Readonly<Record<string, string>> = {
 };
 
 /** Node modules that reach the outside; only core/sys and the layers above the engines may use them. */
-const pure = ["core/bytes", "core/mail", "core/wire"];
+const pure = ["core/bytes", "core/mail", "core/wire", "core/log"];
 const harmless = ["node:buffer", "node:util", "node:crypto", "node:path"];
 
 /** `core/mail`, `programs/qmail-send`, `main.ts`: the part of the house a file belongs to. */

@@ -70,6 +70,28 @@ describe.skipIf(!possible)("system-wide (needs root, namespaces and gcc)", () =>
     expect(seen.warm).toContainEqual(only(ann) as never);
   });
 
+  test("qmail explain looks with the ids of the delivery", () => {
+    const [own, secret, friends] = seen.explained;
+    expect(own).toMatchObject({
+      outcome: "delivered",
+      local: { by: "qmail-getpw", user: "ann", uid: ann, lines: [{ does: "maildir" }] },
+    });
+    expect(secret).toMatchObject({
+      outcome: "deferred",
+      report: "Unable to open .qmail-secret: access denied. (#4.3.0)",
+    });
+    expect(friends).toMatchObject({
+      local: {
+        user: "alias",
+        uid: alias,
+        file: ".qmail-friends",
+        lines: [{ does: "forward", leads: { local: { user: "ann" } } }],
+      },
+    });
+    // Found among the processes: the default delivery is an argument of one.
+    expect(own).toMatchObject({ default: { text: "./Maildir/", source: "qmail-lspawn, which runs" } });
+  });
+
   test("ann gets her mail, in her own files", () => {
     expect(seen.ann.map((message) => message.owner)).toEqual(seen.ann.map(() => ann));
     const subjects = seen.ann.map(({ text }) => /^Subject: (.*)$/m.exec(text)?.[1]).sort();

@@ -17,6 +17,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import type { Explanation } from "../../src/core/cli/explain/model.ts";
 import { encodeRequest } from "../../src/core/queue/resident-words.ts";
 import { queueFiles } from "../conformance/queue.ts";
 import { Group, host, programs, readProcess, until } from "../helpers/home.ts";
@@ -56,6 +57,8 @@ export interface Observed {
   joe: Found[];
   left: string[];
   log: string;
+  /** What root's `qmail explain` says of ann's address, of a file that ann may not read, and of the alias. */
+  explained: Explanation[];
 }
 
 /** /var/qmail with the owners and modes of the reference's installation; all programs are links to one executable. */
@@ -204,6 +207,18 @@ function mailOf(work: string, name: string): Found[] {
   }));
 }
 
+/** Root asks about three addresses while the daemons run. */
+async function explain(work: string): Promise<Explanation[]> {
+  writeFileSync(join(work, "ann/.qmail-secret"), "./Maildir/\n", { mode: 0o600 });
+  const addresses = ["ann", "ann-secret", "friends"].map((name) => `${name}@${host}`);
+  const child = Bun.spawn([`${home}/bin/qmail`, "explain", "--json", ...addresses], {
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { PATH: "/usr/bin:/bin" },
+  });
+  const lines = (await child.stdout.text()).trimEnd().split("\n");
+  return lines.map((line): Explanation => JSON.parse(line));
+}
+
 /** Everything, from the empty directory on. */
 async function observe(work: string): Promise<Observed> {
   mountEmpty(work);
@@ -232,6 +247,7 @@ async function observe(work: string): Promise<Observed> {
   });
   await until(30, () => mailOf(work, "ann").length >= 5 && mailOf(work, "joe").length >= 1);
   await until(10, () => Object.keys(queueFiles(join(home, "queue"))).length === 0);
+  const explained = await explain(work);
   const processes = daemons.processes().map((pid) => [nameOf(pid), idsOf(pid)] as const);
   const isWarm = (name: string): boolean => name === "qmail-local";
   daemons.signal("SIGTERM");
@@ -248,6 +264,7 @@ async function observe(work: string): Promise<Observed> {
     joe: mailOf(work, "joe"),
     left: Object.keys(queueFiles(join(home, "queue"))),
     log: readFileSync(log, "latin1"),
+    explained,
   };
 }
 

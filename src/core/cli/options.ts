@@ -24,6 +24,8 @@ export interface CommandRow {
   /** Command lines that work as printed. */
   examples?: readonly string[];
   commands?: readonly CommandRow[];
+  /** What its argument may be, where that is one of a few words. */
+  words?: readonly string[];
   /** Returns the exit code. */
   run?: (given: Given) => number | Promise<number>;
 }
@@ -33,16 +35,30 @@ export const homeOption = ["--home <dir>", "the mail system's home (default: $QM
 
 const mistake = 100;
 
+/** From nothing to the first looks. */
+const examples = [
+  "qmail init --home ~/mail --host mail.example.org",
+  "qmail user add --home ~/mail ann joe",
+  "qmail explain --home ~/mail joe@mail.example.org",
+  "qmail help user",
+] as const;
+
 /** Reads the arguments and runs the command. Returns its exit code; 100 for a command line nobody understands. */
 export async function runCommand(args: string[], rows: readonly CommandRow[]): Promise<number> {
   let code = 0;
   const program = new Command("qmail")
-    .description("Sets up a private mail system and says who has a mailbox in it.")
+    .description(
+      "Sets up a private mail system, says who has a mailbox in it, and shows what a mail system does.",
+    )
     .version(version, "-V, --version", "print the version")
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(`qmail: fatal: ${text.replace(/^error: /, "")}`) })
     .showSuggestionAfterError()
-    .addHelpText("after", "\nExit codes: 0 done, 100 refused, 111 temporary trouble. See qmail(1).");
+    .addHelpCommand(
+      new Command("help").argument("[command]").description("say more about a command").helpGroup("Help:"),
+    )
+    .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}`).join("\n")}\n`)
+    .addHelpText("after", "Exit codes: 0 done, 100 refused, 111 temporary trouble. See qmail(1).");
   const finish = (result: number) => {
     code = result;
   };

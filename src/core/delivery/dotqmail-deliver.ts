@@ -10,7 +10,7 @@ import { Submission } from "../queue/submit.ts";
 import { errorText, mayPass } from "../sys/errors.ts";
 import { rewind } from "../sys/libc.ts";
 import { type Child, start } from "../sys/spawn.ts";
-import { findDotQmail, forwardingSender, type Instruction, instructions } from "./dotqmail.ts";
+import { dotQmailLines, findDotQmail, forwardingSender, type Instruction, type Line } from "./dotqmail.ts";
 import {
   deliveryEnvironment,
   type Environment,
@@ -21,7 +21,10 @@ import { copyMessage } from "./forwarding.ts";
 
 /** What is to be done for one recipient. */
 export interface Plan {
-  /** The instructions. */
+  /** The .qmail file that applies, even if it is empty; undefined: there is none, and there need be none. */
+  file: Buffer | undefined;
+  /** The instructions are not that file's, but those for whoever has none. */
+  fromDefault: boolean;
   text: Buffer;
   /** Nothing but forwards is allowed. */
   forwardOnly: boolean;
@@ -43,6 +46,8 @@ export function planDelivery(recipient: Recipient, lines: HeaderLines): Plan {
   const newSender = forwardingSender(recipient, recipient);
   const own = found !== undefined && found.text.length > 0;
   return {
+    file: found?.name,
+    fromDefault: !own,
     text: own ? found.text : recipient.defaultDelivery,
     forwardOnly: own && found.executable,
     lines,
@@ -53,20 +58,27 @@ export function planDelivery(recipient: Recipient, lines: HeaderLines): Plan {
 
 type Step = Exclude<Instruction, { kind: "list" }>;
 
+/**
+ * The lines, each as far as its instruction is allowed.
+ * @throws Exit 111 when it comes to what may not be delivered
+ */
+export function* plannedLines(plan: Pick<Plan, "text" | "forwardOnly">): Generator<Line> {
+  let { forwardOnly } = plan;
+  for (const line of dotQmailLines(plan.text)) {
+    const kind = line.instruction?.kind;
+    if (forwardOnly && (kind === "program" || kind === "maildir" || kind === "mbox")) {
+      const what = kind === "program" ? "prog" : "file";
+      throw temporary(`Uh-oh: .qmail has ${what} delivery but has x bit set. (#4.7.0)\n`);
+    }
+    if (kind === "list") forwardOnly = true;
+    yield line;
+  }
+}
+
 /** The instructions, each as far as it is allowed. */
 function* steps(plan: Plan): Generator<Step> {
-  let { forwardOnly } = plan;
-  for (const step of instructions(plan.text)) {
-    if (step.kind === "list") {
-      forwardOnly = true;
-    } else {
-      if (forwardOnly && step.kind !== "forward") {
-        const what = step.kind === "program" ? "prog" : "file";
-        throw temporary(`Uh-oh: .qmail has ${what} delivery but has x bit set. (#4.7.0)\n`);
-      }
-      yield step;
-    }
-  }
+  for (const { instruction } of plannedLines(plan))
+    if (instruction !== undefined && instruction.kind !== "list") yield instruction;
 }
 
 /** How many deliveries there were of each kind, as qmail-send logs it: files, forwards, programs. */
@@ -111,8 +123,11 @@ export async function deliver(plan: Plan): Promise<string> {
   return `${counts}qp ${await forward(forwards, plan)}\n`;
 }
 
-/** Where programs are not run, nothing at all is delivered, or every new attempt would deliver the rest once more. */
-function refusePrograms(plan: Plan): void {
+/**
+ * Where programs are not run, nothing at all is delivered, or every new attempt would deliver the rest once more.
+ * @throws Exit 111
+ */
+export function refusePrograms(plan: Plan): void {
   if (plan.noPrograms === undefined) return;
   for (const { kind } of steps(plan))
     if (kind === "program") throw temporary(`Unable to run program: ${plan.noPrograms}. (#4.3.0)\n`);

@@ -14,30 +14,42 @@ const lineFeed = 10;
 const [hash, ampersand, plus, dash, dot, slash, bar] = [35, 38, 43, 45, 46, 47, 124];
 const list = bytes("list");
 
+/** A line of a .qmail file, numbered from 1, without blanks at its end; comments and blank lines instruct nothing. */
+export interface Line {
+  number: number;
+  text: Buffer;
+  instruction: Instruction | undefined;
+}
+
 /**
- * The instructions in `text`, in their order. `argument` ends where a NUL does, as every name and address; `shown` is
- * the whole of it, for descriptions.
+ * The lines of `text`. Of an instruction, `argument` ends where a NUL does, as every name and address; `shown` is the
+ * whole of it, for descriptions.
  * @throws Exit 111 when it comes to a first line that is blank
  */
-export function* instructions(text: Buffer): Generator<Instruction> {
+export function* dotQmailLines(text: Buffer): Generator<Line> {
   const lines = text.length === 0 ? [text] : splitAt(text, lineFeed);
   for (const [index, line] of lines.entries()) {
     const shown = trimBlanks(line);
     const [first] = shown;
     if (index === 0 && !first) throw temporary("Uh-oh: first line of .qmail file is blank. (#4.2.1)\n");
-    if (first) yield* instruction(first, shown);
+    yield { number: index + 1, text: shown, instruction: first ? instruction(first, shown) : undefined };
   }
 }
 
-function* instruction(first: number, line: Buffer): Generator<Instruction> {
+/** The instructions in `text`, in their order. Throws as dotQmailLines does. */
+export function* instructions(text: Buffer): Generator<Instruction> {
+  for (const { instruction } of dotQmailLines(text)) if (instruction !== undefined) yield instruction;
+}
+
+function instruction(first: number, line: Buffer): Instruction | undefined {
   const behind = line.subarray(1);
-  if (first === hash) return;
+  if (first === hash) return undefined;
   if (first === dot || first === slash)
-    yield described(line[line.length - 1] === slash ? "maildir" : "mbox", line);
-  else if (first === bar) yield described("program", behind);
-  else if (first === ampersand) yield described("forward", behind);
-  else if (first !== plus) yield described("forward", line);
-  else if (untilNul(behind).equals(list)) yield { kind: "list" };
+    return described(line[line.length - 1] === slash ? "maildir" : "mbox", line);
+  if (first === bar) return described("program", behind);
+  if (first === ampersand) return described("forward", behind);
+  if (first !== plus) return described("forward", line);
+  return untilNul(behind).equals(list) ? { kind: "list" } : undefined;
 }
 
 function described(kind: Exclude<Instruction["kind"], "list">, shown: Buffer): Instruction {
@@ -64,6 +76,8 @@ export interface Address {
 
 /** A .qmail file that was found. */
 export interface DotQmail {
+  /** Its name in the home. */
+  name: Buffer;
   text: Buffer;
   /** The owner may execute it: it may hold nothing but forwards. */
   executable: boolean;
@@ -90,7 +104,7 @@ export function safeExtension(extension: Uint8Array): Buffer {
 export function findDotQmail(address: Address): DotQmail | undefined {
   for (const { name, matched } of dotQmailNames(address)) {
     const found = readDotQmail(name);
-    if (found !== undefined) return { ...found, matched };
+    if (found !== undefined) return { ...found, name, matched };
   }
   if (address.dash.length > 0) throw permanent("Sorry, no mailbox here by that name. (#5.1.1)\n");
   return undefined;
@@ -132,7 +146,7 @@ function fileName(...parts: Buffer[]): Buffer {
 }
 
 /** Reads a .qmail file. Undefined if there is none; what is no regular file counts as none. */
-function readDotQmail(name: Buffer): Omit<DotQmail, "matched"> | undefined {
+function readDotQmail(name: Buffer): Omit<DotQmail, "matched" | "name"> | undefined {
   const fd = openIfThere(name);
   if (fd === undefined) return undefined;
   try {

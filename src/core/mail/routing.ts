@@ -19,6 +19,24 @@ export interface Route {
   address: string;
 }
 
+/** The line of a control file that decided; a line `key:` of virtualdomains makes an exception of its key. */
+export type RoutingRule =
+  | { kind: "locals"; host: string }
+  | { kind: "virtualdomains"; key: string; prepend: string }
+  | { kind: "none"; exception?: string };
+
+/** A route with its reasons. */
+export interface Decision extends Route {
+  /** What was made of the recipient before a rule was looked for, in order. */
+  rewritten: readonly { by: "envnoathost" | "percenthack"; address: string }[];
+  rule: RoutingRule;
+}
+
+interface VirtualDomain {
+  key: string;
+  prepend: string;
+}
+
 const fold = (text: string): string => text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 
 /** Routes recipients by one reading of the control files. */
@@ -40,41 +58,66 @@ export class Routing {
 
   /** The channel of an envelope recipient, and its address there. */
   route(recipient: string): Route {
-    const full = recipient.includes("@") ? recipient : `${recipient}@${this.controls.envNoAtHost}`;
-    const address = this.#unhack(full);
-    const domain = address.lastIndexOf("@") + 1;
-    if (this.#locals.has(fold(address.slice(domain)))) return { channel: 0, address };
-    const prepend = this.#prepends.get(fold(address)) ?? this.#prependOf(address.slice(domain));
-    return prepend ? { channel: 0, address: `${prepend}-${address}` } : { channel: 1, address };
+    return this.decide(recipient);
+  }
+
+  /** The route of an envelope recipient, and why it is that one. */
+  decide(recipient: string): Decision {
+    const rewritten: { by: "envnoathost" | "percenthack"; address: string }[] = [];
+    let address = recipient;
+    if (!recipient.includes("@")) {
+      address = `${recipient}@${this.controls.envNoAtHost}`;
+      rewritten.push({ by: "envnoathost", address });
+    }
+    for (address of this.#unhack(address)) rewritten.push({ by: "percenthack", address });
+    const host = address.slice(address.lastIndexOf("@") + 1);
+    if (this.#locals.has(fold(host)))
+      return { channel: 0, address, rewritten, rule: { kind: "locals", host } };
+    const found = this.#virtual(fold(address)) ?? this.#virtualDomain(host);
+    if (found === undefined) return { channel: 1, address, rewritten, rule: { kind: "none" } };
+    const { key, prepend } = found;
+    return prepend === ""
+      ? { channel: 1, address, rewritten, rule: { kind: "none", exception: key } }
+      : {
+          channel: 0,
+          address: `${prepend}-${address}`,
+          rewritten,
+          rule: { kind: "virtualdomains", key, prepend },
+        };
   }
 
   /** The address without what virtualdomains put in front of it, as a bounce names it. */
   withoutPrepend(address: string): string {
     const at = address.lastIndexOf("@");
-    const prepend = at < 0 ? undefined : this.#prependOf(address.slice(at + 1));
+    const prepend = at < 0 ? undefined : this.#virtualDomain(address.slice(at + 1))?.prepend;
     return prepend && address.startsWith(`${prepend}-`) ? address.slice(prepend.length + 1) : address;
   }
 
-  /** user%host@hacked becomes user@host, again and again. */
-  #unhack(full: string): string {
+  /** user%host@hacked becomes user@host, again and again: each form. */
+  *#unhack(full: string): Generator<string> {
     let address = full;
     for (let at = full.lastIndexOf("@"); this.#percentHack.has(fold(address.slice(at + 1))); ) {
       const percent = address.slice(0, at).lastIndexOf("%");
       if (percent < 0) break;
       address = `${address.slice(0, percent)}@${address.slice(percent + 1, at)}`;
       at = percent;
+      yield address;
     }
-    return address;
   }
 
-  /** The prepend of a domain: its own entry, else that of the longest wildcard, else the catch-all's. */
-  #prependOf(domain: string): string | undefined {
+  /** The entry of a domain: its own, else that of the longest wildcard, else the catch-all. */
+  #virtualDomain(domain: string): VirtualDomain | undefined {
     const key = fold(domain);
     for (let start = 0; start >= 0; start = key.indexOf(".", start + 1)) {
-      const prepend = this.#prepends.get(key.slice(start));
-      if (prepend !== undefined) return prepend;
+      const found = this.#virtual(key.slice(start));
+      if (found !== undefined) return found;
     }
-    return this.#prepends.get("");
+    return this.#virtual("");
+  }
+
+  #virtual(key: string): VirtualDomain | undefined {
+    const prepend = this.#prepends.get(key);
+    return prepend === undefined ? undefined : { key, prepend };
   }
 }
 

@@ -246,6 +246,28 @@ async function connect<Kind extends Line>(
   throw new Verdict(verdict.noConnection);
 }
 
+/** Where messages for a host are brought. */
+export interface Destination {
+  protocol: Protocol;
+  /** The line of smtproutes or qmtproutes that says so; undefined: the DNS does. */
+  route: Route | undefined;
+  port: number;
+  /** The addresses to try, best first. */
+  exchangers: readonly Exchanger[];
+}
+
+/** Where a message for a host would be brought now, or the report of a delivery that would not come so far. */
+export async function destinationOf(host: Buffer, names: NameService): Promise<Destination | string> {
+  try {
+    const { protocol, route } = readSettings(host);
+    const exchangers = await reachable(host, route, names);
+    return { protocol, route, port: route?.port ?? ports[protocol], exchangers };
+  } catch (failure) {
+    if (failure instanceof Verdict) return failure.message;
+    throw failure;
+  }
+}
+
 /** An address as it goes between angle brackets: its box quoted where that is necessary. */
 function inBrackets(address: Buffer): Buffer {
   const end = address.lastIndexOf(at);

@@ -1,5 +1,6 @@
 /** The manager with the real outside: the queue on disk, the log, the partners, and what can happen to them. */
 import { constants, openSync } from "node:fs";
+import { ControlTrouble } from "../../core/control/routing.ts";
 import { isSystemError } from "../../core/exit.ts";
 import { Routing } from "../../core/mail/routing.ts";
 import { realDisk } from "../../core/queue/disk.ts";
@@ -8,7 +9,7 @@ import { arrivals } from "../../core/sys/input.ts";
 import type { Bell } from "./bell.ts";
 import { type Channel, channels } from "./channel.ts";
 import type { Settings } from "./context.ts";
-import { type Controls, ControlTrouble, rereadRouting } from "./controls.ts";
+import { type Controls, rereadRouting } from "./controls.ts";
 import { queueBounce } from "./inject.ts";
 import { Manager } from "./manager.ts";
 import { Outbox } from "./outbox.ts";

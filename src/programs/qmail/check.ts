@@ -11,6 +11,7 @@ const faulty = 1;
 export const checkCommand: CommandRow = {
   usage: "check",
   summary: "say what is wrong with a mail system, and how to mend it",
+  group: "Looking:",
   options: [
     ["--home <dir>", "the mail system's home (default: $QMAILHOME, or else /var/qmail)"],
     ["--no-dns", "do not look names of hosts up"],

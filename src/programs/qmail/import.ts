@@ -19,6 +19,7 @@ const fates: Readonly<Record<Fate, string>> = {
 export const importCommand: CommandRow = {
   usage: "import",
   summary: "take over what another mail system is configured to do",
+  group: "Setting up:",
   commands: [
     {
       usage: "postfix",

@@ -7,6 +7,7 @@ import { colours, homeOf, say } from "./say.ts";
 export const initCommand: CommandRow = {
   usage: "init",
   summary: "make a private home that runs as one user, or put back what is missing in it",
+  group: "Setting up:",
   options: [
     homeOption,
     ["--host <fqdn>", "name of this mail host (default: the machine's full name)"],

@@ -24,6 +24,7 @@ const now = (): number => Math.floor(Date.now() / 1000);
 export const queueCommand: CommandRow = {
   usage: "queue",
   summary: "look at the queue, and act on its messages",
+  group: "Acting:",
   commands: [
     {
       usage: "list [id...]",

@@ -10,6 +10,7 @@ import { colours, say } from "./say.ts";
 export const setupCommand: CommandRow = {
   usage: "setup",
   summary: "install for the whole system, or complete and upgrade what is installed",
+  group: "Setting up:",
   options: [
     ["--host <fqdn>", "name of this mail host, for a new installation (default: the machine's full name)"],
     [

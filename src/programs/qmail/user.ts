@@ -6,6 +6,7 @@ import { colours, homeOf, say } from "./say.ts";
 export const userCommand: CommandRow = {
   usage: "user",
   summary: "who has a mailbox",
+  group: "Setting up:",
   commands: [
     {
       usage: "add <name...>",
