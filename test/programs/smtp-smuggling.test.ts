@@ -207,8 +207,8 @@ describe("qmail-smtpd and what looks like an end", () => {
   beforeAll(() => {
     home = new ServerHome();
     mkdirSync(home.in("kept"));
-    // Each message in a file of its own, with the envelope behind it.
-    const file = `'${home.in("kept")}'/$(ls '${home.in("kept")}' | wc -l)`;
+    // Each message in a file of its own, in the order of time, with the envelope behind it.
+    const file = `'${home.in("kept")}'/$(date +%s%N)-$$`;
     const script = `#!/bin/sh\nexec 3<&1\n{ cat; printf '\\377'; cat <&3; } >${file}\n`;
     environment = { QMAILHOME: home.path, QMAILQUEUE: home.write("keep", script, 0o755) };
   });
