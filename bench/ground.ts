@@ -2,7 +2,7 @@
  * Where it is measured: an ext4 image on a loop device and a tmpfs, below /mnt, in mount and process namespaces of our
  * own. Everything in them is gone when the first process ends, however it ends.
  */
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 /** The clone. */
@@ -71,9 +71,12 @@ export function overlay(target: string, lower: readonly string[]): void {
   tool("mount", "-t", "overlay", "overlay", "-o", options, target);
 }
 
-/** Makes an empty directory for a run, always at the same path. */
+/** The directory of a run, always the same. */
+export const lastDirectory = (kind: Kind): string => join(places[kind], "run");
+
+/** Makes that directory, and empty. */
 export function freshDirectory(kind: Kind): string {
-  const directory = join(places[kind], "run");
+  const directory = lastDirectory(kind);
   rmSync(directory, { recursive: true, force: true });
   mkdirSync(directory, { mode: 0o755 });
   return directory;
@@ -81,7 +84,7 @@ export function freshDirectory(kind: Kind): string {
 
 /** Removes what a run left, and lets the disk come to rest. */
 export function clear(kind: Kind): void {
-  rmSync(join(places[kind], "run"), { recursive: true, force: true });
+  rmSync(lastDirectory(kind), { recursive: true, force: true });
   tool("sync");
 }
 
@@ -127,6 +130,3 @@ export function copyTree(from: string, to: string): void {
   if (existsSync(to)) throw new Error(`bench: ${to} is there already`);
   tool("cp", "-a", from, to);
 }
-
-/** Copies one file or directory where nothing special is in it. */
-export const copy = (from: string, to: string): void => cpSync(from, to, { recursive: true });

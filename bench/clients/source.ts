@@ -1,5 +1,5 @@
 /** Postfix's smtp-source and smtp-sink: the clients and the other hosts of the throughput rounds. */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { scratch } from "../ground.ts";
 import { answers } from "../peers/peer.ts";
@@ -47,7 +47,9 @@ export class Tools {
     const { words, env } = this.#command("smtp-sink");
     const log = join(scratch, `sink-${port}`);
     const command = [...words, "-4", "-c", "-u", "nobody", `127.0.0.1:${port}`, "1024"];
-    const child = Bun.spawn(command, { env, stdio: ["ignore", Bun.file(log), "ignore"] });
+    const output = openSync(log, "w");
+    const child = Bun.spawn(command, { env, stdio: ["ignore", output, "ignore"] });
+    closeSync(output);
     await answers(port);
     return new Sink(child, log);
   }

@@ -1,15 +1,24 @@
 /** This project: a private home, as `qmail init` makes it and `npm start` runs it. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { built, freshDirectory, root } from "../ground.ts";
-import { answers, deliveries, domain, type Peer, type Setup, System, until, users } from "./peer.ts";
+import { built, root } from "../ground.ts";
+import {
+  answers,
+  deliveries,
+  domain,
+  type Peer,
+  runDirectory,
+  type Setup,
+  System,
+  until,
+  users,
+} from "./peer.ts";
 
 const servers = { connections: 1200, backlog: 1024 };
 
 class Ours extends System {
   readonly home: string;
   readonly sendmail: readonly string[];
-  readonly verp = ["-r"];
   override readonly environment: Readonly<Record<string, string>>;
 
   constructor(directory: string) {
@@ -17,6 +26,13 @@ class Ours extends System {
     this.home = join(directory, "qmail");
     this.sendmail = [this.program("sendmail"), "-fbench@test.example"];
     this.environment = { QMAILHOME: this.home };
+  }
+
+  protected readonly queue = qmailQueue("qmail/queue");
+
+  verp(recipients: readonly string[]) {
+    const command = [this.program("qmail-inject"), "-flist@test.example", ...recipients];
+    return { command, environment: { ...this.environment, QMAILINJECT: "r" } };
   }
 
   program(name: string): string {
@@ -27,17 +43,20 @@ class Ours extends System {
     return join(this.home, "mail", user, "Maildir");
   }
 
-  async prepare({ relay, lists = {} }: Setup): Promise<void> {
+  async prepare({ relay, lists = {}, hold = false, again = false }: Setup): Promise<void> {
     const { home, environment } = this;
     const qmail = join(built, "qmail");
     const once = (words: readonly string[], input = "") => {
       const done = Bun.spawnSync([...words], { env: environment, stdin: Buffer.from(input), stderr: "pipe" });
       if (done.exitCode !== 0) throw new Error(`bench: ${words.join(" ")}: ${done.stderr.toString()}`);
     };
-    once([qmail, "init", "--home", home, "--host", domain]);
-    once([qmail, "user", "add", ...users]);
+    if (!again) {
+      once([qmail, "init", "--home", home, "--host", domain]);
+      once([qmail, "user", "add", ...users]);
+    }
     const control = (name: string, text: string) => writeFileSync(join(home, "control", name), text);
-    for (const side of ["local", "remote"]) control(`concurrency${side}`, `${deliveries}\n`);
+    control("concurrencylocal", `${deliveries}\n`);
+    control("concurrencyremote", hold ? "0\n" : `${deliveries}\n`);
     if (relay !== undefined) control("smtproutes", `:127.0.0.1:${relay}\n`);
     for (const [name, addresses] of Object.entries(lists))
       writeFileSync(join(home, `alias/.qmail-${name}`), addresses.map((address) => `&${address}\n`).join(""));
@@ -69,6 +88,13 @@ class Ours extends System {
   }
 }
 
+/** The queue of any qmail, and its log. */
+export const qmailQueue = (queue: string) => ({
+  directories: [`${queue}/mess`, `${queue}/todo`],
+  log: "log",
+  success: ": success: ",
+});
+
 export function ours(): Peer {
   const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version as string;
   return {
@@ -80,7 +106,7 @@ export function ours(): Peer {
       `concurrencylocal and concurrencyremote ${deliveries}, --connections ${servers.connections}, --backlog ${servers.backlog}`,
     ],
     async start(setup) {
-      const system = new Ours(freshDirectory(setup.kind));
+      const system = new Ours(runDirectory(setup));
       await system.prepare(setup);
       if (setup.intakeOnly !== true) await system.deliver();
       await system.serve(setup.clients ?? servers.connections);

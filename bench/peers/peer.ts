@@ -1,9 +1,11 @@
 /** What the bench knows of a mail system, whichever it is. */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Kind } from "../ground.ts";
+import { freshDirectory, type Kind, lastDirectory } from "../ground.ts";
 import { Group } from "../group.ts";
 
+/** Where mail for other domains goes, if that is wanted. */
+export const relayPort = 2600;
 /** The domain whose mail is local. */
 export const domain = "test.example";
 /** Who has a mailbox: one, one for warming up, twenty whose names smtp-source makes. */
@@ -24,8 +26,12 @@ export interface Setup {
   clients?: number;
   /** Lists by name: the addresses of each. */
   lists?: Readonly<Record<string, readonly string[]>>;
-  /** Takes mail in and delivers none, until deliver(). */
+  /** Takes mail in and does nothing else with it, until deliver(). */
   intakeOnly?: boolean;
+  /** Keeps all mail for other domains, and tries none. */
+  hold?: boolean;
+  /** Goes on with what the last run left. */
+  again?: boolean;
 }
 
 /** Why a system is not measured. */
@@ -60,17 +66,27 @@ export abstract class System {
   /** The command that takes a message on descriptor 0 for the recipients that follow, and its environment. */
   abstract readonly sendmail: readonly string[];
   readonly environment: Readonly<Record<string, string>> = {};
-  /** Words of the command for a list: an envelope sender for each recipient. */
-  abstract readonly verp: readonly string[];
-  /** The address of one of many extensions of a user. */
-  extension(user: string, name: string | number): string {
-    return `${user}-${name}@${domain}`;
-  }
+  /** The command that takes a message for many, each with an envelope sender of its own, and its environment. */
+  abstract verp(recipients: readonly string[]): { command: string[]; environment: Record<string, string> };
+  /** Directories of the queue that hold a file for each message, and how a line of the log says that one was delivered. */
+  protected abstract readonly queue: { directories: readonly string[]; log: string; success: string };
   /** Begins to deliver, after intakeOnly. */
   abstract deliver(): Promise<void>;
   /** Ends it. The files stay. */
   stop(): Promise<void> {
     return this.group.stop();
+  }
+
+  /** Messages in the queue, each once or more; 0 means that there is nothing left to do. */
+  queued(): number {
+    const { directories } = this.queue;
+    return directories.reduce((sum, directory) => sum + filesBelow(join(this.directory, directory)), 0);
+  }
+
+  /** Successful deliveries, by the log. */
+  successes(): number {
+    const { log, success } = this.queue;
+    return readFileSync(join(this.directory, log), "latin1").split(success).length - 1;
   }
 
   /** How many messages a user has. */
@@ -89,6 +105,18 @@ export abstract class System {
     const directory = join(this.maildir(user), "new");
     return readdirSync(directory).map((name) => join(directory, name));
   }
+}
+
+/** The directory of a run: empty, or that of the last. */
+export const runDirectory = ({ kind, again = false }: Setup): string =>
+  again ? lastDirectory(kind) : freshDirectory(kind);
+
+/** Regular files below a directory; others may go while we look. */
+function filesBelow(directory: string): number {
+  let found = 0;
+  for (const entry of readdirSync(directory, { withFileTypes: true }))
+    found += entry.isDirectory() ? filesBelow(join(directory, entry.name)) : 1;
+  return found;
 }
 
 /** Waits until it is so; throws with the words after some seconds. */

@@ -1,8 +1,18 @@
 /** Postfix from Debian's package: unpacked, not installed, laid over /usr and /etc of our namespace. */
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Account, freshDirectory, overlay, root, setAccounts, tool } from "../ground.ts";
-import { answers, deliveries, domain, type Peer, type Setup, System, Unable, users } from "./peer.ts";
+import { type Account, overlay, root, setAccounts, tool } from "../ground.ts";
+import {
+  answers,
+  deliveries,
+  domain,
+  type Peer,
+  runDirectory,
+  type Setup,
+  System,
+  Unable,
+  users,
+} from "./peer.ts";
 
 /** Where Postfix is unpacked, and where its libraries are. */
 export interface Unpacked {
@@ -54,19 +64,32 @@ const tuning: Readonly<Record<string, string>> = {
 
 class Postfix extends System {
   readonly sendmail = ["/usr/sbin/sendmail", "-f", "bench@test.example"];
-  readonly verp = ["-XV"];
+  protected readonly queue = {
+    directories: ["maildrop", "incoming", "active", "deferred"].map((name) => `spool/${name}`),
+    log: "maillog",
+    success: " status=sent ",
+  };
+
+  verp(recipients: readonly string[]) {
+    return {
+      command: ["/usr/sbin/sendmail", "-XV", "-f", "list@test.example", ...recipients],
+      environment: {},
+    };
+  }
 
   maildir(user: string): string {
     return join(this.directory, "users", user, "Maildir");
   }
 
-  prepare({ relay, clients = 0, lists = {}, intakeOnly = false }: Setup): void {
+  prepare({ relay, clients = 0, lists = {}, intakeOnly = false, hold = false, again = false }: Setup): void {
     const spool = join(this.directory, "spool");
     const data = join(this.directory, "data");
-    for (const directory of [spool, data]) mkdirSync(directory);
-    chownSync(data, number.postfix, number.postfix);
     const accounts = people(this.directory);
-    makeHomes(accounts);
+    if (!again) {
+      for (const directory of [spool, data]) mkdirSync(directory);
+      chownSync(data, number.postfix, number.postfix);
+      makeHomes(accounts);
+    }
     setAccounts([...accounts, { name: "postfix", uid: number.postfix, gid: number.postfix, home: spool }], {
       postfix: number.postfix,
       postdrop: number.postdrop,
@@ -87,6 +110,7 @@ class Postfix extends System {
       maillog_file: join(this.directory, "maillog"),
       maillog_file_prefixes: "/mnt",
       relayhost: relay === undefined ? "" : `[127.0.0.1]:${relay}`,
+      ...(hold ? { defer_transports: "smtp" } : {}),
       ...(clients > 200 ? { default_process_limit: `${clients + 100}` } : {}),
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);
@@ -157,7 +181,7 @@ export function postfix(unpacked: Unpacked | undefined): Peer {
     ],
     async start(setup) {
       if (unpacked === undefined) throw new Unable("Postfix is not here, and apt-get does not bring it");
-      const system = new Postfix(freshDirectory(setup.kind));
+      const system = new Postfix(runDirectory(setup));
       system.prepare(setup);
       system.run();
       await answers(system.smtpPort);

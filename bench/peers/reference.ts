@@ -1,8 +1,19 @@
 /** The original in C, where QMAIL_REFERENCE names an installed tree; its servers run under tcpserver. */
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Account, copyTree, freshDirectory, setAccounts, tool } from "../ground.ts";
-import { answers, deliveries, domain, type Peer, type Setup, System, Unable, until } from "./peer.ts";
+import { type Account, copyTree, setAccounts, tool } from "../ground.ts";
+import { qmailQueue } from "./ours.ts";
+import {
+  answers,
+  deliveries,
+  domain,
+  type Peer,
+  runDirectory,
+  type Setup,
+  System,
+  Unable,
+  until,
+} from "./peer.ts";
 import { makeHomes, people } from "./postfix.ts";
 
 /** Number of a group that owns nothing. */
@@ -11,7 +22,7 @@ const nofiles = 903;
 class Reference extends System {
   readonly tree: string;
   readonly sendmail: readonly string[];
-  readonly verp = ["-r"];
+  protected readonly queue = qmailQueue("queue");
   readonly #mounted: string[] = [];
 
   constructor(tree: string, directory: string) {
@@ -20,26 +31,32 @@ class Reference extends System {
     this.sendmail = [join(tree, "bin/sendmail"), "-fbench@test.example"];
   }
 
+  verp(recipients: readonly string[]) {
+    const command = [join(this.tree, "bin/qmail-inject"), "-flist@test.example", ...recipients];
+    return { command, environment: { QMAILINJECT: "r" } };
+  }
+
   maildir(user: string): string {
     return join(this.directory, "users", user, "Maildir");
   }
 
-  prepare({ relay, lists = {} }: Setup): void {
+  prepare({ relay, lists = {}, hold = false, again = false }: Setup): void {
     const accounts = people(this.directory);
-    makeHomes(accounts);
+    if (!again) makeHomes(accounts);
     this.#writeDotQmail(join(this.directory, "users/ann"), "default", "./Maildir/\n");
     const groups = { qmail: statSync(join(this.tree, "queue")).gid, nofiles };
     setAccounts([...accounts, ...this.#mailUsers()], groups);
     for (const part of ["queue", "control", "alias"]) {
       const own = join(this.directory, part);
-      copyTree(join(this.tree, part), own);
+      if (!again) copyTree(join(this.tree, part), own);
       tool("mount", "--bind", own, join(this.tree, part));
       this.#mounted.push(join(this.tree, part));
     }
     const control = (name: string, text: string) => writeFileSync(join(this.tree, "control", name), text);
     for (const name of ["me", "locals", "rcpthosts", "defaultdomain", "plusdomain"])
       control(name, `${domain}\n`);
-    for (const side of ["local", "remote"]) control(`concurrency${side}`, `${deliveries}\n`);
+    control("concurrencylocal", `${deliveries}\n`);
+    control("concurrencyremote", hold ? "0\n" : `${deliveries}\n`);
     control("smtproutes", relay === undefined ? "" : `:127.0.0.1:${relay}\n`);
     const alias = join(this.tree, "alias");
     this.#writeDotQmail(alias, "trash-default", "#\n");
@@ -133,7 +150,7 @@ export function reference(tree: string | undefined): Peer {
           ],
     async start(setup) {
       if (tree === undefined || unable !== undefined) throw new Unable(unable ?? "");
-      const system = new Reference(tree, freshDirectory(setup.kind));
+      const system = new Reference(tree, runDirectory(setup));
       mkdirSync(join(system.directory, "users"), { recursive: true });
       system.prepare(setup);
       if (setup.intakeOnly !== true) await system.deliver();

@@ -1,0 +1,84 @@
+/** What most workloads do: start, warm up, measure, wait for rest. */
+import { type Bench, type Figures, Meter, reaches, tracedFlushes, warmUp, withSystem } from "../bench.ts";
+import { domain, type Peer, relayPort, type Setup, type System } from "../peers/peer.ts";
+
+/** A load, and when all of it has arrived. */
+export interface Task {
+  setup: Setup;
+  /** How many messages (or recipients) the figures are for. */
+  messages: number;
+  /** Sessions to warm up with. */
+  sessions: number;
+  /** Sends everything; returns when everything is acknowledged. */
+  send(system: System): Promise<void>;
+  /** What has arrived, up to `wanted`. */
+  arrived(system: System): number;
+  wanted: number;
+  /** When the last one arrived, in milliseconds since 1970; default: now. */
+  last?(system: System): number;
+}
+
+/** Rates, processor time and flushes of a task on a warm system. */
+export async function measured(peer: Peer, bench: Bench, task: Task): Promise<Figures> {
+  const { messages, wanted } = task;
+  return await withSystem(peer, task.setup, async (system) => {
+    await warmUp(system, bench, task.sessions);
+    const before = task.arrived(system);
+    const meter = new Meter(system, bench);
+    const start = Date.now();
+    await task.send(system);
+    const acknowledged = Date.now() - start;
+    await reaches("messages that arrived", wanted, () => task.arrived(system) - before);
+    const now = Date.now();
+    const arrived = (task.last?.(system) ?? now) - start;
+    await system.group.rest();
+    if (task.arrived(system) - before > wanted) throw new Error("bench: more arrived than was sent");
+    return {
+      ...meter.end(messages),
+      accepted: (messages * 1000) / acknowledged,
+      delivered: (messages * 1000) / arrived,
+      recipients: (wanted * 1000) / arrived,
+      seconds: arrived / 1000,
+    };
+  });
+}
+
+/** Flushes by system call, for each message of a task. */
+export async function flushesOf(peer: Peer, bench: Bench, task: Task): Promise<Figures> {
+  return await withSystem(peer, task.setup, async (system) => {
+    await warmUp(system, bench, task.sessions);
+    const before = task.arrived(system);
+    const calls = await tracedFlushes(system, async () => {
+      await task.send(system);
+      await reaches("messages that arrived", task.wanted, () => task.arrived(system) - before, 120);
+      await system.group.rest();
+    });
+    return { flushCalls: calls / task.messages };
+  });
+}
+
+/** Starts a host that takes mail for all other domains, while `work` goes on; with the number of messages it has. */
+export async function withSink<Result>(
+  { tools }: Bench,
+  work: (count: () => number) => Promise<Result>,
+): Promise<Result> {
+  const sink = await tools.sink(relayPort);
+  try {
+    return await work(() => sink.count());
+  } finally {
+    await sink.stop();
+  }
+}
+
+/** A program of the system with its words, run to its end by a shell of the system with a message as its input. */
+export async function runWith(
+  system: System,
+  command: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  input: string,
+): Promise<void> {
+  await system.group.run(command, { environment, input });
+}
+
+/** A local address. */
+export const local = (name: string | number): string => `${name}@${domain}`;
