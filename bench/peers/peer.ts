@@ -89,6 +89,12 @@ export abstract class System {
     return readFileSync(join(this.directory, log), "latin1").split(success).length - 1;
   }
 
+  /** Deliveries to an address by the log of a qmail, which begins each with such a line; 0 elsewhere. */
+  deliveriesTo(address: string): number {
+    const log = readFileSync(join(this.directory, this.queue.log), "latin1");
+    return log.split(` to local ${address}\n`).length - 1;
+  }
+
   /** How many messages a user has. */
   count(user: string): number {
     return readdirSync(join(this.maildir(user), "new")).length;

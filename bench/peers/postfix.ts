@@ -107,6 +107,8 @@ class Postfix extends System {
       home_mailbox: "Maildir/",
       recipient_delimiter: "-",
       alias_maps: `hash:${configuration}/aliases`,
+      virtual_alias_maps: `texthash:${configuration}/virtual`,
+      virtual_alias_expansion_limit: "20000",
       maillog_file: join(this.directory, "maillog"),
       maillog_file_prefixes: "/mnt",
       relayhost: relay === undefined ? "" : `[127.0.0.1]:${relay}`,
@@ -130,13 +132,13 @@ class Postfix extends System {
     writeFileSync(join(configuration, "master.cf"), services.join("\n"));
   }
 
+  /** Lists are virtual aliases: those of local(8) would deliver once where many addresses lead to one mailbox. */
   #aliases(lists: Readonly<Record<string, readonly string[]>>): void {
-    const lines = Object.entries(lists).map(([name, addresses]) => {
-      const file = join(configuration, `list-${name}`);
-      writeFileSync(file, addresses.map((address) => `${address}\n`).join(""));
-      return `${name}: :include:${file}\n`;
-    });
-    writeFileSync(join(configuration, "aliases"), ["trash: /dev/null\n", ...lines].join(""));
+    const lines = Object.entries(lists).map(
+      ([name, addresses]) => `${name}@${domain} ${addresses.join(" ")}\n`,
+    );
+    writeFileSync(join(configuration, "virtual"), lines.join(""));
+    writeFileSync(join(configuration, "aliases"), "trash: /dev/null\n");
     tool("/usr/sbin/postalias", `hash:${configuration}/aliases`);
   }
 

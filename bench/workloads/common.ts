@@ -43,18 +43,25 @@ export async function measured(peer: Peer, bench: Bench, task: Task): Promise<Fi
   });
 }
 
-/** Flushes by system call, for each message of a task. */
-export async function flushesOf(peer: Peer, bench: Bench, task: Task): Promise<Figures> {
-  return await withSystem(peer, task.setup, async (system) => {
+/** What disturbs: the memory at most, looked at every 100 ms, and, under strace, flushes by system call a message. */
+export async function looked(peer: Peer, bench: Bench, task: Task, few = task): Promise<Figures> {
+  const run = async (system: System, { send, arrived, wanted }: Task) => {
+    const before = arrived(system);
+    await send(system);
+    await reaches("messages that arrived", wanted, () => arrived(system) - before, 120);
+    await system.group.rest();
+  };
+  const memory = await withSystem(peer, task.setup, async (system) => {
     await warmUp(system, bench, task.sessions);
-    const before = task.arrived(system);
-    const calls = await tracedFlushes(system, async () => {
-      await task.send(system);
-      await reaches("messages that arrived", task.wanted, () => task.arrived(system) - before, 120);
-      await system.group.rest();
-    });
-    return { flushCalls: calls / task.messages };
+    const most = system.group.watchMemory();
+    await run(system, task);
+    return most();
   });
+  const calls = await withSystem(peer, few.setup, async (system) => {
+    await warmUp(system, bench, few.sessions);
+    return await tracedFlushes(system, () => run(system, few));
+  });
+  return { memory: memory / 2 ** 20, flushCalls: calls / few.messages };
 }
 
 /** Starts a host that takes mail for all other domains, while `work` goes on; with the number of messages it has. */
@@ -68,16 +75,6 @@ export async function withSink<Result>(
   } finally {
     await sink.stop();
   }
-}
-
-/** A program of the system with its words, run to its end by a shell of the system with a message as its input. */
-export async function runWith(
-  system: System,
-  command: readonly string[],
-  environment: Readonly<Record<string, string>>,
-  input: string,
-): Promise<void> {
-  await system.group.run(command, { environment, input });
 }
 
 /** A local address. */

@@ -13,6 +13,8 @@ const all = {
   late99: { title: "acknowledged to mailbox p99, ms", digits: 1, better: "less" },
   transaction50: { title: "transaction p50, ms", digits: 1, better: "less" },
   transaction99: { title: "transaction p99, ms", digits: 1, better: "less" },
+  seconds: { title: "seconds until all is done", digits: 2, better: "less" },
+  queueing: { title: "queued messages/s", digits: 0, better: "more" },
   memory: { title: "peak memory (PSS), MiB", digits: 1, better: "less" },
 } as const satisfies Record<string, Omit<Figure, "key">>;
 
@@ -26,5 +28,8 @@ const late = ["late50", "late99", "transaction50", "transaction99"] as const;
 export const figures = {
   smtpIn: pick("accepted", "delivered", ...cost, "flushCalls", ...late, "memory"),
   through: pick("accepted", "delivered", ...cost, "flushCalls", "memory"),
+  list: pick("seconds", "recipients", ...cost, "flushCalls", "memory"),
+  separate: pick("queueing", "delivered", ...cost),
+  mixed: pick("seconds", "delivered", ...cost, "flushCalls", "memory"),
   latency: pick(...late),
 };

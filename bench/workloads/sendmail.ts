@@ -8,11 +8,11 @@ import { scratch } from "../ground.ts";
 import { one, type Peer, type System } from "../peers/peer.ts";
 import { quantile } from "../pure/stats.ts";
 import { message } from "../pure/text.ts";
-import { flushesOf, local, measured, type Task } from "./common.ts";
+import { local, looked, measured, type Task } from "./common.ts";
 import { figures } from "./figures.ts";
 
 /** A shell that calls sendmail so many times, and stops at the first that fails. */
-async function shell(system: System, calls: number, file: string): Promise<void> {
+export async function shell(system: System, calls: number, file: string): Promise<void> {
   const loop = 'n=0; while [ $n -lt "$0" ]; do "$@" || exit 1; n=$((n+1)); done';
   const command = ["/bin/sh", "-c", `${loop.replace('"$@"', `"$@" <'${file}'`)}`, `${calls}`];
   await system.group.run([...command, ...system.sendmail, local(one)], { environment: system.environment });
@@ -78,8 +78,8 @@ function sendmail(shells: number, standard: number): Workload {
     figures: figures.smtpIn,
     round: (peer, bench) => measured(peer, bench, task(bench)),
     look: async (peer, bench) => ({
+      ...(await looked(peer, bench, task(bench, 1 / 4))),
       ...(await timed(peer, bench)),
-      ...(await flushesOf(peer, bench, task(bench, 1 / 4))),
     }),
   };
 }

@@ -1,7 +1,7 @@
 /** Mail comes in by SMTP and leaves by SMTP. */
 import type { Bench, Workload } from "../bench.ts";
 import { type Peer, relayPort } from "../peers/peer.ts";
-import { flushesOf, measured, type Task, withSink } from "./common.ts";
+import { looked, measured, type Task, withSink } from "./common.ts";
 import { figures } from "./figures.ts";
 
 const size = 2000;
@@ -26,7 +26,10 @@ function smtpThrough(sessions: number, standard: number): Workload {
     round: (peer: Peer, bench: Bench) =>
       withSink(bench, (count) => measured(peer, bench, task(bench, count))),
     look: (peer: Peer, bench: Bench) =>
-      withSink(bench, (count) => flushesOf(peer, bench, task(bench, count, 1 / 4))),
+      withSink(bench, async (count) => {
+        const few = task(bench, count, 1 / 4);
+        return await looked(peer, bench, task(bench, count), few);
+      }),
   };
 }
 
