@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readFileSync, rmdirSync, writeFileSync
 import { join } from "node:path";
 import { isSystemError } from "../src/core/exit.ts";
 import { makeGroup } from "./ground.ts";
-import { processorTime, proportionalSize } from "./pure/counters.ts";
+import { processorTime, processTime, proportionalSize } from "./pure/counters.ts";
 
 /** How a process of the group is started. */
 export interface Start {
@@ -50,6 +50,16 @@ export class Group {
     return processorTime(readFileSync(join(this.#directory, "cpu.stat"), "utf8"));
   }
 
+  /** Processor time of its living processes by program, in seconds, with that of their children that have ended. */
+  processorByProgram(): Map<string, number> {
+    const times = new Map<string, number>();
+    for (const process of this.processes()) {
+      const name = programOf(process);
+      times.set(name, (times.get(name) ?? 0) + processTime(ofProcess(process, "stat")));
+    }
+    return times;
+  }
+
   /** Memory of its processes now, in bytes: the sum of PSS, where a shared page counts in parts. */
   memory(): number {
     return this.processes().reduce(
@@ -85,8 +95,7 @@ export class Group {
   tasks(): Map<number, string> {
     const names = new Map<number, string>();
     for (const process of this.processes()) {
-      const [program = ""] = ofProcess(process, "cmdline").split("\0");
-      const name = program.split("/").at(-1) ?? program;
+      const name = programOf(process);
       for (const task of tasksOf(process)) names.set(task, name);
     }
     return names;
@@ -112,6 +121,12 @@ export class Group {
         if (!isSystemError(failure, "EBUSY")) throw failure;
       }
   }
+}
+
+/** The name of the program that a process runs, without its directory. */
+function programOf(process: number): string {
+  const [program = ""] = ofProcess(process, "cmdline").split("\0");
+  return program.split("/").at(-1) ?? program;
 }
 
 /** Number of the process that traces a task, 0 for none. A task that has ended is traced by whom it is asked for. */

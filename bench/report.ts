@@ -1,6 +1,6 @@
 /** The head of the results, and the file that keeps them. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { cpus, release, totalmem } from "node:os";
+import { cpus, loadavg, release, totalmem } from "node:os";
 import type { Peer } from "./peers/peer.ts";
 
 /** When, on what machine, which systems with which settings. */
@@ -8,7 +8,7 @@ export function header(peers: readonly Peer[], rounds: number): string[] {
   const [cpu] = cpus();
   const memory = (totalmem() / 2 ** 30).toFixed(1);
   return [
-    `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC; ${cpus().length} x ${cpu?.model ?? "unknown processor"}, ${memory} GiB, Linux ${release()}; Bun ${Bun.version}; ${rounds} rounds in turn.`,
+    `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC; ${cpus().length} x ${cpu?.model ?? "unknown processor"}, ${memory} GiB, Linux ${release()}; Bun ${Bun.version}; ${rounds} rounds in turn. Load average before: ${loadavg()[0]?.toFixed(1)}.`,
     "",
     ...peers.map(({ name, settings }) => `- ${name}: ${settings.join("; ")}`),
   ];

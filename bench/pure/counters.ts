@@ -14,6 +14,13 @@ export function processorTime(cpuStat: string): { user: number; system: number }
   return { user: of("user_usec"), system: of("system_usec") };
 }
 
+/** Processor time of a process and its children that have ended, in seconds, by its /proc/PID/stat; 0 of an empty one. */
+export function processTime(stat: string): number {
+  // After the name, which may have anything in it: state is the 3rd field, utime, stime, cutime, cstime 14th to 17th.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100;
+}
+
 /** Proportional set size of a process, in bytes, by its smaps_rollup; 0 if that is empty (a process that has ended). */
 export function proportionalSize(smapsRollup: string): number {
   return Number(/^Pss:\s+(\d+) kB$/m.exec(smapsRollup)?.[1] ?? 0) * 1024;

@@ -68,8 +68,11 @@ function smtpIn(shape: Shape): Workload {
     const timed = await withSystem(peer, setup, async (system) => {
       await warmUp(system, bench, sessions);
       const memory = system.group.watchMemory();
+      const before = system.group.processorByProgram();
       const acknowledged = await sendMeasured(system.smtpPort, { sessions, messages, size, to });
       await all(system, messages);
+      const used = system.group.processorByProgram();
+      if (bench.calls) bench.say(processorLine(peer, used, before, messages));
       const late = boxes.flatMap((user) => latencies(acknowledged, arrivals(system, user)));
       const taken = [...acknowledged.values()].map(({ begun, at }) => at - begun);
       return {
@@ -110,6 +113,21 @@ function smtpIn(shape: Shape): Workload {
     round,
     look,
   };
+}
+
+/** Processor time by program, the most first. */
+function processorLine(
+  { name }: Peer,
+  used: ReadonlyMap<string, number>,
+  before: ReadonlyMap<string, number>,
+  messages: number,
+): string {
+  const each = [...used].map(([program, time]) => ({
+    program,
+    ms: ((time - (before.get(program) ?? 0)) * 1000) / messages,
+  }));
+  const listed = each.sort((a, b) => b.ms - a.ms).map(({ program, ms }) => `${program} ${ms.toFixed(3)}`);
+  return `Processor ms per message of ${name} by program that stayed: ${listed.join(", ")}`;
 }
 
 export const smtpInWorkloads: readonly Workload[] = [

@@ -4,6 +4,7 @@ import {
   callsByProgram,
   deviceFlushes,
   processorTime,
+  processTime,
   proportionalSize,
   sinkMessages,
   tracedCalls,
@@ -70,6 +71,11 @@ describe("counters", () => {
       user: 2.5,
       system: 1,
     }));
+  test("/proc/PID/stat of a program whose name has blanks and parentheses", () => {
+    const stat = "77 (a) b (c) S 1 77 77 0 -1 4194560 1 2 3 4 150 50 25 75 20 0 9 0 123\n";
+    expect(processTime(stat)).toBe(3);
+    expect(processTime("")).toBe(0);
+  });
   test("smaps_rollup, also of a process that is gone", () => {
     expect(proportionalSize("55d-7ff [rollup]\nRss:  900 kB\nPss:    512 kB\nPss_Dirty: 3 kB\n")).toBe(
       524288,
