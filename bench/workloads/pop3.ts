@@ -1,5 +1,5 @@
 /** POP3 on a large Maildir: one connection, as qmail-pop3d serves it under tcpserver. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Bench, Figures, Workload } from "../bench.ts";
 import { clear, freshDirectory } from "../ground.ts";
@@ -8,6 +8,8 @@ import { answers, type Peer, Unable } from "../peers/peer.ts";
 import { message } from "../pure/text.ts";
 
 const [standard, port] = [50_000, 2110];
+/** Whose mailbox it is: qmail-pop3d does not work for root. */
+const reader = 3001;
 
 /** A connection that sends lines and waits for the end of answers. */
 class Client {
@@ -56,11 +58,21 @@ async function round({ programs }: Peer, bench: Bench): Promise<Figures> {
   const count = bench.quick ? standard / 10 : standard;
   const maildir = join(freshDirectory("ext4"), "Maildir");
   for (const part of ["new", "cur", "tmp"]) mkdirSync(join(maildir, part), { recursive: true });
+  for (const part of ["", "new", "cur", "tmp"]) chownSync(join(maildir, part), reader, reader);
   for (let number = 0; number < count; number++)
     writeFileSync(join(maildir, "new", `${1700000000 + number}.${number}.host`), message(1000, `m${number}`));
   const group = new Group();
   try {
-    group.spawn(["tcpserver", "-HRl0", "127.0.0.1", `${port}`, join(programs, "qmail-pop3d"), maildir]);
+    group.spawn([
+      "tcpserver",
+      "-HRl0",
+      `-u${reader}`,
+      `-g${reader}`,
+      "127.0.0.1",
+      `${port}`,
+      join(programs, "qmail-pop3d"),
+      maildir,
+    ]);
     await answers(port);
     await group.rest();
     const before = group.processor();
