@@ -187,6 +187,8 @@ export function postfix(unpacked: Unpacked | undefined): Peer {
       system.prepare(setup);
       system.run();
       await answers(system.smtpPort);
+      // What was deferred has to wait for its time, unless the operator asks for it.
+      if (setup.again === true) tool("/usr/sbin/postqueue", "-f");
       return system;
     },
   };
