@@ -20,12 +20,12 @@ const title = "# Results\n";
  * Keeps the results of a run in a file: sections of the workloads that ran replace those that are there, each with the
  * head of its run.
  */
-export function write(path: string, lines: readonly string[], names: readonly string[]): void {
+export function write(path: string, lines: readonly string[]): void {
   const before = existsSync(path) ? sections(readFileSync(path, "utf8")) : new Map<string, string>();
   const [head = "", ...parts] = lines.join("\n").split(/^## /m);
   for (const part of parts) {
     const name = part.split("\n")[0] ?? "";
-    if (names.includes(name)) before.set(name, `## ${part.trimEnd()}\n\nMeasured ${head.trim()}\n`);
+    before.set(name, `## ${part.trimEnd()}\n\nMeasured ${head.trim()}\n`);
   }
   writeFileSync(path, `${title}\n${[...before.values()].join("\n")}`);
 }
