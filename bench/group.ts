@@ -60,12 +60,11 @@ export class Group {
     return times;
   }
 
-  /** Memory of its processes now, in bytes: the sum of PSS, where a shared page counts in parts. */
-  memory(): number {
-    return this.processes().reduce(
-      (sum, process) => sum + proportionalSize(ofProcess(process, "smaps_rollup")),
-      0,
-    );
+  /** Memory of its processes now, in bytes: the sum of PSS, where a shared page counts in parts. Of one program, if named. */
+  memory(program?: string): number {
+    return this.processes()
+      .filter((process) => program === undefined || programOf(process) === program)
+      .reduce((sum, process) => sum + proportionalSize(ofProcess(process, "smaps_rollup")), 0);
   }
 
   /** Watches the memory; the returned function stops that and gives the most there was, in bytes. */

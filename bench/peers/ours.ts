@@ -30,6 +30,7 @@ class Ours extends System {
     this.environment = { QMAILHOME: this.home };
   }
 
+  readonly manager = "qmail-send";
   protected readonly queue = qmailQueue("qmail/queue");
 
   verp(recipients: readonly string[]) {

@@ -64,6 +64,7 @@ const tuning: Readonly<Record<string, string>> = {
 
 class Postfix extends System {
   readonly sendmail = ["/usr/sbin/sendmail", "-f", "bench@test.example"];
+  readonly manager = "qmgr";
   protected readonly queue = {
     directories: ["maildrop", "incoming", "active", "deferred"].map((name) => `spool/${name}`),
     log: "maillog",

@@ -22,6 +22,7 @@ const nofiles = 903;
 class Reference extends System {
   readonly tree: string;
   readonly sendmail: readonly string[];
+  readonly manager = "qmail-send";
   protected readonly queue = qmailQueue("queue");
   readonly #mounted: string[] = [];
 

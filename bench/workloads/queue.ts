@@ -20,13 +20,13 @@ async function round(peer: Peer, bench: Bench): Promise<Figures> {
   try {
     const filled = await whileRunning(await peer.start({ ...setup, hold: true }), async (system) => {
       await warmUp(system, bench, 20);
-      const before = system.group.memory();
+      const before = system.group.memory(system.manager);
       const first = await intake(system, bench, step);
       const middle = await intake(system, bench, total - 2 * step);
       const last = await intake(system, bench, step);
       // The queue manager has seen all of them when it has nothing to do any more.
       await system.group.rest(3600);
-      const memory = (system.group.memory() - before) / total;
+      const memory = (system.group.memory(system.manager) - before) / total;
       return { first, middle, last, memory };
     });
     const restarted = await withSink(bench, async (count) => {
@@ -67,7 +67,12 @@ export const queue: Workload = {
     { key: "first", title: `first ${step} accepted, ms/message`, digits: 2, better: "less" },
     { key: "middle", title: "between them, ms/message", digits: 2, better: "less" },
     { key: "last", title: `last ${step} accepted, ms/message`, digits: 2, better: "less" },
-    { key: "memory", title: "memory (PSS) per queued message, bytes", digits: 0, better: "less" },
+    {
+      key: "memory",
+      title: "memory (PSS) of qmail-send or qmgr per queued message, bytes",
+      digits: 0,
+      better: "less",
+    },
     { key: "restart", title: "start to first delivery, s", digits: 2, better: "less" },
     { key: "delivery", title: `first ${step} delivered then, ms/message`, digits: 2, better: "less" },
   ],
