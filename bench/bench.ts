@@ -23,7 +23,10 @@ export interface Bench {
   queueSize: number;
   /** Beside the figures: system calls by program. */
   calls: boolean;
+  /** A line of the results. */
   say: (line: string) => void;
+  /** A line for who looks on. */
+  show: (line: string) => void;
 }
 
 /** A row of the suite. */

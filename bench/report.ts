@@ -4,11 +4,11 @@ import { cpus, loadavg, release, totalmem } from "node:os";
 import type { Peer } from "./peers/peer.ts";
 
 /** When, on what machine, which systems with which settings. */
-export function header(peers: readonly Peer[], rounds: number): string[] {
+export function header(peers: readonly Peer[], rounds: number, quick: boolean): string[] {
   const [cpu] = cpus();
   const memory = (totalmem() / 2 ** 30).toFixed(1);
   return [
-    `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC; ${cpus().length} x ${cpu?.model ?? "unknown processor"}, ${memory} GiB, Linux ${release()}; Bun ${Bun.version}; ${rounds} rounds in turn. Load average before: ${loadavg()[0]?.toFixed(1)}.`,
+    `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC; ${cpus().length} x ${cpu?.model ?? "unknown processor"}, ${memory} GiB, Linux ${release()}; Bun ${Bun.version}; ${rounds} rounds in turn${quick ? ", --quick: a tenth to a quarter of the counts that are named" : ""}. Load average before: ${loadavg()[0]?.toFixed(1)}.`,
     "",
     ...peers.map(({ name, settings }) => `- ${name}: ${settings.join("; ")}`),
   ];

@@ -126,9 +126,10 @@ async function inside(): Promise<void> {
     queueSize: number("queue", quick ? 5000 : 200_000),
     calls: values.calls ?? false,
     say,
+    show: console.log,
   };
   const rounds = number("rounds", quick ? 1 : 5);
-  for (const line of header(peers, rounds)) say(line);
+  for (const line of header(peers, rounds, quick)) say(line);
   let failed = 0;
   for (const workload of chosen) {
     failed += await measure(workload, peers, bench, rounds);

@@ -72,7 +72,7 @@ function smtpIn(shape: Shape): Workload {
       const acknowledged = await sendMeasured(system.smtpPort, { sessions, messages, size, to });
       await all(system, messages);
       const used = system.group.processorByProgram();
-      if (bench.calls) bench.say(processorLine(peer, used, before, messages));
+      if (bench.calls) bench.show(processorLine(peer, used, before, messages));
       const late = boxes.flatMap((user) => latencies(acknowledged, arrivals(system, user)));
       const taken = [...acknowledged.values()].map(({ begun, at }) => at - begun);
       return {
@@ -94,12 +94,12 @@ function smtpIn(shape: Shape): Workload {
       return await tracedFlushes(system, work(system));
     });
     if (bench.calls) {
-      bench.say(`System calls per message of ${peer.name} in ${name} (strace -f, ${few} messages):`);
+      bench.show(`System calls per message of ${peer.name} in ${name} (strace -f, ${few} messages):`);
       const lines = await withSystem(peer, setup, async (system) => {
         await warmUp(system, bench, sessions);
         return await tracedPrograms(system, few, work(system));
       });
-      for (const line of lines) bench.say(line);
+      for (const line of lines) bench.show(line);
     }
     return { ...timed, flushCalls: calls / few };
   }
