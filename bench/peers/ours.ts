@@ -1,0 +1,119 @@
+/** This project: a private home, as `qmail init` makes it and `npm start` runs it. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { built, root } from "../ground.ts";
+import {
+  answers,
+  deliveries,
+  domain,
+  type Peer,
+  runDirectory,
+  type Setup,
+  System,
+  until,
+  users,
+} from "./peer.ts";
+
+/** Local deliveries at once. Each is a process that stays; on two processors more of them only cost their starts. */
+const workers = 20;
+const servers = { connections: 1200, backlog: 1024 };
+
+class Ours extends System {
+  readonly home: string;
+  readonly sendmail: readonly string[];
+  override readonly environment: Readonly<Record<string, string>>;
+
+  constructor(directory: string) {
+    super(directory);
+    this.home = join(directory, "qmail");
+    this.sendmail = [this.program("sendmail"), "-fbench@test.example"];
+    this.environment = { QMAILHOME: this.home };
+  }
+
+  readonly manager = "qmail-send";
+  protected readonly queue = qmailQueue("qmail/queue");
+
+  verp(recipients: readonly string[]) {
+    const command = [this.program("qmail-inject"), "-flist@test.example", ...recipients];
+    return { command, environment: { ...this.environment, QMAILINJECT: "r" } };
+  }
+
+  program(name: string): string {
+    return join(this.home, "bin", name);
+  }
+
+  maildir(user: string): string {
+    return join(this.home, "mail", user, "Maildir");
+  }
+
+  async prepare({ relay, lists = {}, hold = false, again = false }: Setup): Promise<void> {
+    const { home, environment } = this;
+    const qmail = join(built, "qmail");
+    const once = (words: readonly string[], input = "") => {
+      const done = Bun.spawnSync([...words], { env: environment, stdin: Buffer.from(input), stderr: "pipe" });
+      if (done.exitCode !== 0) throw new Error(`bench: ${words.join(" ")}: ${done.stderr.toString()}`);
+    };
+    if (!again) {
+      once([qmail, "init", "--home", home, "--host", domain]);
+      once([qmail, "user", "add", ...users]);
+    }
+    const control = (name: string, text: string) => writeFileSync(join(home, "control", name), text);
+    control("concurrencylocal", `${workers}\n`);
+    control("concurrencyremote", hold ? "0\n" : `${deliveries}\n`);
+    if (relay !== undefined) control("smtproutes", `:127.0.0.1:${relay}\n`);
+    for (const [name, addresses] of Object.entries(lists))
+      writeFileSync(join(home, `alias/.qmail-${name}`), addresses.map((address) => `&${address}\n`).join(""));
+    writeFileSync(join(home, "mail/ann/.qmail-default"), "./Maildir/\n");
+    writeFileSync(join(home, "alias/.qmail-trash-default"), "#\n");
+    once(
+      [this.program("tcprules"), join(home, "rules.cdb"), join(home, "rules.tmp")],
+      '127.:allow,RELAYCLIENT=""\n',
+    );
+  }
+
+  async serve(clients: number): Promise<void> {
+    const limits = ["--connections", `${clients}`, "--backlog", `${servers.backlog}`];
+    const listen = ["--listen", `127.0.0.1:${this.smtpPort}`, "--rules", join(this.home, "rules.cdb")];
+    this.group.spawn([this.program("qmail-smtpd"), ...listen, ...limits], {
+      environment: this.environment,
+      log: join(this.directory, "smtpd.log"),
+    });
+    await answers(this.smtpPort);
+  }
+
+  async deliver(): Promise<void> {
+    const log = join(this.directory, "log");
+    this.group.spawn([join(this.home, "rc")], { log });
+    await until(
+      "qmail-send says its status",
+      () => existsSync(log) && readFileSync(log).includes("status: "),
+    );
+  }
+}
+
+/** The queue of any qmail, and its log. */
+export const qmailQueue = (queue: string) => ({
+  directories: [`${queue}/mess`, `${queue}/todo`],
+  log: "log",
+  success: ": success: ",
+});
+
+export function ours(): Peer {
+  const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version as string;
+  return {
+    key: "ours",
+    name: `qmail-ts ${version}`,
+    programs: built,
+    settings: [
+      "private home of root; qmail-smtpd --listen; log of qmail-send to a file beside the queue",
+      `concurrencylocal ${workers}, concurrencyremote ${deliveries}, --connections ${servers.connections}, --backlog ${servers.backlog}`,
+    ],
+    async start(setup) {
+      const system = new Ours(runDirectory(setup));
+      await system.prepare(setup);
+      if (setup.intakeOnly !== true) await system.deliver();
+      await system.serve(setup.clients ?? servers.connections);
+      return system;
+    },
+  };
+}
