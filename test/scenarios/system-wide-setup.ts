@@ -112,7 +112,7 @@ const killings = 24;
 function run(command: readonly string[], environment: Record<string, string> = {}, uid = 0): Ran {
   const child = Bun.spawnSync([...command], {
     stdin: "ignore",
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", ...environment },
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", TMPDIR: "/var/tmp", ...environment },
     ...(uid === 0 ? {} : ({ uid, gid: uid } as object)),
   });
   return { code: child.exitCode, out: child.stdout.toString(), err: child.stderr.toString() };
@@ -384,7 +384,7 @@ async function killed(): Promise<Killed> {
     run([
       "strace",
       "-o",
-      "/tmp/changes",
+      "/var/tmp/changes",
       "-e",
       `trace=${changing}`,
       ...more,
@@ -393,7 +393,7 @@ async function killed(): Promise<Killed> {
     ]);
   forget();
   traced();
-  const calls = [...readFileSync("/tmp/changes", "latin1").matchAll(/^(\w+)\(/gm)].map(
+  const calls = [...readFileSync("/var/tmp/changes", "latin1").matchAll(/^(\w+)\(/gm)].map(
     ([, name = ""]) => name,
   );
   const result: Killed = { changes: calls.length, killed: 0, failed: [], different: [] };
