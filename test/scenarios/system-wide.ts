@@ -59,7 +59,7 @@ export interface Observed {
 }
 
 /** /var/qmail with the owners and modes of the reference's installation; all programs are links to one executable. */
-function install(): void {
+export function install(): void {
   for (const [name, owner, mode] of [
     ["", "root", 0o755],
     ["control", "root", 0o755],
@@ -97,7 +97,7 @@ function installProgram(name: string, executable: string): void {
   else copyFileSync(join(programs, name), target);
 }
 
-function makePeople(work: string): string[] {
+export function makePeople(work: string): string[] {
   return Object.entries(people).map(([name, uid]) => {
     const path = join(work, name);
     for (const directory of [path, ...["", "/tmp", "/new", "/cur"].map((part) => `${path}/Maildir${part}`)]) {

@@ -1,0 +1,5 @@
+/** All groups of rows, in the order of the table. */
+import { injection } from "./rows/injection.ts";
+import type { Group } from "./rows/row.ts";
+
+export const groups: readonly Group[] = [injection];
