@@ -60,8 +60,8 @@ async function play(name: string, work: string, long: boolean): Promise<void> {
     } catch (error) {
       const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
       played = { direction, words: short(error instanceof Error ? error.message : failure), failure };
-      await world.clean();
     }
+    await world.clean();
     console.log(JSON.stringify(played));
   }
   await world.stop();

@@ -1,6 +1,6 @@
 /** Programs that give a person's mail to /usr/sbin/sendmail, and one that prefers SMTP. */
 import assert from "node:assert/strict";
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { appendFileSync, chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import type { Group, Row } from "./row.ts";
 import { has, qmail, type World } from "./world.ts";
 
@@ -190,7 +190,7 @@ export const injection: Group = {
         const log = world.at("messages");
         const script = `PATH=${qmail}/bin:/usr/bin:/usr/sbin; logtail ${log} | mailsubj 'what is new' root`;
         for (const line of ["first\n", "second\n"]) {
-          world.append(log, line);
+          appendFileSync(log, line);
           await world.must("root", ["env", "-i", "/bin/sh", "-c", script]);
           const message = await world.one("ann");
           has(message, "\nSubject: what is new\n", "\nDelivered-To: root@test.example\n");

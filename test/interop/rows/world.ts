@@ -3,8 +3,8 @@
  * /var/qmail for everybody, with joe and ann as its users, and nothing that could disturb the real machine.
  */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import {
-  appendFileSync,
   chmodSync,
   chownSync,
   cpSync,
@@ -17,6 +17,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { host, Group as ProcessGroup } from "../../helpers/home.ts";
 import { installLauncher } from "../../helpers/launcher.ts";
@@ -92,6 +93,8 @@ export class World {
     this.#passwords();
     install();
     installLauncher(qmail, work);
+    // Where Debian's own qmail, dot-forward and fastforward look for it.
+    symlinkSync(qmail, "/var/lib/qmail");
     for (const name of ["/usr/sbin/sendmail", "/usr/lib/sendmail"]) {
       rmSync(name, { force: true });
       symlinkSync(`${qmail}/bin/sendmail`, name);
@@ -159,10 +162,10 @@ export class World {
   }
 
   /** qmail-smtpd, for everybody; clients on this machine may relay. */
-  async smtpd(address = "127.0.0.1", port = 25): Promise<Server> {
-    const rules = this.at(`rules-${address}`);
+  async smtpd(address = "127.0.0.1", port = 25, variables = ""): Promise<Server> {
+    const rules = this.at(`rules-${address}-${port}`);
     const compiled = await run([`${qmail}/bin/tcprules`, rules, `${rules}.tmp`], {
-      stdin: '127.:allow,RELAYCLIENT=""\n:allow\n',
+      stdin: `127.:allow,RELAYCLIENT=""${variables}\n:allow\n`,
     });
     assert.equal(compiled.code, 0, compiled.stderr);
     const options = ["--rules", rules, "--user", "qmaild"];
@@ -273,23 +276,33 @@ export class World {
     }
   }
 
-  /** Takes away what a row that failed has left. */
+  /** Takes away what a row has left: instructions, what is in the queue because of them, mail. */
   async clean(): Promise<void> {
-    for (const who of ["joe", "ann"] as const)
-      for (const path of [
-        ...this.maildir(who),
-        ...readdirSync(this.at(who))
-          .filter((name) => name.startsWith(".qmail"))
-          .map((name) => this.at(who, name)),
-      ])
-        rmSync(path);
+    const people = ["joe", "ann"] as const;
+    for (const who of people)
+      for (const name of readdirSync(this.at(who))) if (name.startsWith(".qmail")) rmSync(this.at(who, name));
+    for (const end = Date.now() + 3000; !this.idle && Date.now() < end; await Bun.sleep(100))
+      this.signal("SIGALRM");
+    for (const who of people) for (const path of this.maildir(who)) rmSync(path);
   }
 
-  /** Adds lines to a file of the machine. */
-  append(path: string, text: string): void {
-    appendFileSync(path, text);
+  /** Speaks SMTP, without waiting for replies; they are returned. */
+  async smtp(commands: string, host = "127.0.0.1", port = 25): Promise<string> {
+    const socket = connect({ port, host });
+    let replies = "";
+    socket.setEncoding("latin1");
+    socket.on("data", (text) => {
+      replies += text;
+    });
+    socket.write(Buffer.from(commands.replaceAll("\n", "\r\n"), "latin1"));
+    await once(socket, "close");
+    return replies;
   }
 }
+
+/** The commands of a whole session with one message. */
+export const session = (from: string, to: string, text: string): string =>
+  `EHLO client.example\nMAIL FROM:<${from}>\nRCPT TO:<${to}>\nDATA\n${text.replace(/^\./gm, "..")}.\nQUIT\n`;
 
 /** Asserts that a message has these lines or words, as bytes. */
 export function has(message: string, ...needles: (string | RegExp)[]): void {
