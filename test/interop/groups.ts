@@ -2,5 +2,7 @@
 import { delivery } from "./rows/delivery.ts";
 import { injection } from "./rows/injection.ts";
 import type { Group } from "./rows/row.ts";
+import { sockets } from "./rows/sockets.ts";
+import { supervision } from "./rows/supervision.ts";
 
-export const groups: readonly Group[] = [injection, delivery];
+export const groups: readonly Group[] = [supervision, sockets, injection, delivery];

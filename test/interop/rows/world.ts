@@ -268,7 +268,7 @@ export class World {
   }
 
   /** Waits until the queue is empty, and something else is so. */
-  async settled(also: () => boolean = () => true, seconds = 30): Promise<void> {
+  async settled(also: () => boolean = () => true, seconds = 15): Promise<void> {
     try {
       await until("the deliveries", () => also() && this.idle, seconds * 1000);
     } catch (failure) {
