@@ -1,8 +1,9 @@
 /** All groups of rows, in the order of the table. */
 import { delivery } from "./rows/delivery.ts";
 import { injection } from "./rows/injection.ts";
+import { postfix } from "./rows/postfix.ts";
 import type { Group } from "./rows/row.ts";
 import { sockets } from "./rows/sockets.ts";
 import { supervision } from "./rows/supervision.ts";
 
-export const groups: readonly Group[] = [supervision, sockets, injection, delivery];
+export const groups: readonly Group[] = [supervision, sockets, injection, delivery, postfix];

@@ -33,10 +33,12 @@ export async function runGroup(group: Group, long: boolean): Promise<Map<string,
     .filter((line) => line.startsWith("{"))
     .map((line) => JSON.parse(line) as Played);
   const results = new Map(played.map((each) => [each.direction, each]));
+  let reason = `the group ended before it: exit ${code}\n${err}`;
   for (const { direction } of group.rows)
     if (!results.has(direction)) {
-      const failure = `the group ended before it: exit ${code}\n${err}`;
-      results.set(direction, { direction, words: "the group ended before it", failure });
+      const words = "the group ended before it";
+      results.set(direction, { direction, words, failure: reason });
+      reason = "see above";
     }
   return results;
 }

@@ -12,6 +12,8 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  realpathSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -33,6 +35,9 @@ export const searchPath = `${qmail}/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/
 
 /** The password of joe and ann. */
 export const password = "very secret";
+
+/** sendmail as it comes with the unpacked package; /usr/sbin/sendmail is ours. */
+export const theirSendmail = "/usr/lib/theirs/sendmail";
 
 export type Person = "joe" | "ann";
 const numbers: Readonly<Record<Person, number>> = { joe, ann };
@@ -95,6 +100,12 @@ export class World {
     installLauncher(qmail, work);
     // Where Debian's own qmail, dot-forward and fastforward look for it.
     symlinkSync(qmail, "/var/lib/qmail");
+    if (existsSync("/usr/sbin/sendmail")) {
+      mkdirSync(join(theirSendmail, ".."));
+      const real = realpathSync("/usr/sbin/sendmail");
+      if (real === "/usr/sbin/sendmail") renameSync(real, theirSendmail);
+      else symlinkSync(real, theirSendmail);
+    }
     for (const name of ["/usr/sbin/sendmail", "/usr/lib/sendmail"]) {
       rmSync(name, { force: true });
       symlinkSync(`${qmail}/bin/sendmail`, name);
@@ -165,7 +176,7 @@ export class World {
   async smtpd(address = "127.0.0.1", port = 25, variables = ""): Promise<Server> {
     const rules = this.at(`rules-${address}-${port}`);
     const compiled = await run([`${qmail}/bin/tcprules`, rules, `${rules}.tmp`], {
-      stdin: `127.:allow,RELAYCLIENT=""${variables}\n:allow\n`,
+      stdin: `127.0.0.1:allow,RELAYCLIENT=""${variables}\n:allow\n`,
     });
     assert.equal(compiled.code, 0, compiled.stderr);
     const options = ["--rules", rules, "--user", "qmaild"];
