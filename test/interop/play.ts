@@ -43,6 +43,17 @@ export async function runGroup(group: Group, long: boolean): Promise<Map<string,
   return results;
 }
 
+/** What never ends must not stop the others. */
+async function inTime(check: Promise<string>): Promise<string> {
+  const late = Promise.withResolvers<string>();
+  const timer = setTimeout(() => late.reject(new Error("it does not end")), 120_000);
+  try {
+    return await Promise.race([check, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function play(name: string, work: string, long: boolean): Promise<void> {
   const [{ groups }, { lacking }, { World }] = [
     await import("./groups.ts"),
@@ -52,13 +63,13 @@ async function play(name: string, work: string, long: boolean): Promise<void> {
   const group = groups.find((each) => each.name === name);
   if (group === undefined) throw new Error(`no group ${name}`);
   const world = new World(work, group.unpacked, long);
-  await group.open?.(world);
+  await inTime(Promise.resolve(group.open?.(world)).then(() => ""));
   for (const row of group.rows) {
     if (lacking(group, row) !== undefined) continue;
     const { direction } = row;
     let played: Played;
     try {
-      played = { direction, words: await row.check(world) };
+      played = { direction, words: await inTime(row.check(world)) };
     } catch (error) {
       const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
       played = { direction, words: short(error instanceof Error ? error.message : failure), failure };

@@ -110,7 +110,7 @@ const their = {
   needs: ["postfix", "swaks", "ip"],
   limit: 2_000_000,
   inject: (from, to) => [theirSendmail, "-i", "-f", from, to],
-  longLines: "as they are",
+  sendsLong: true,
 } satisfies Parameters<typeof rowsOf>[0];
 
 export const postfix: Group = {

@@ -172,6 +172,13 @@ export class World {
     return await server.answers(port, host);
   }
 
+  /** A program that stop() ends. */
+  background(command: string[]): Server {
+    const server = new Server(command, { PATH: searchPath });
+    this.#servers.push(server);
+    return server;
+  }
+
   /** qmail-smtpd, for everybody; clients on this machine may relay. */
   async smtpd(address = "127.0.0.1", port = 25, variables = ""): Promise<Server> {
     const rules = this.at(`rules-${address}-${port}`);
