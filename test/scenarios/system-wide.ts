@@ -100,7 +100,7 @@ function installProgram(name: string, executable: string): void {
   else copyFileSync(join(programs, name), target);
 }
 
-function makePeople(work: string): string[] {
+export function makePeople(work: string): string[] {
   return Object.entries(people).map(([name, uid]) => {
     const path = join(work, name);
     for (const directory of [path, ...["", "/tmp", "/new", "/cur"].map((part) => `${path}/Maildir${part}`)]) {

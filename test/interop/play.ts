@@ -1,0 +1,88 @@
+/**
+ * Runs a group: in namespaces of its own, as a process of its own, which prints a line of JSON for each row.
+ *
+ *   unshare --mount ... bun test/interop/play.ts GROUP WORK-DIRECTORY [long]
+ */
+import { mkdtempSync, rmdirSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { unshare } from "../helpers/namespace.ts";
+import type { Group } from "./rows/row.ts";
+
+/** What became of a row. */
+export interface Played {
+  direction: string;
+  /** What is shown in the table. */
+  words: string;
+  /** What went wrong, at length; absent if nothing did. */
+  failure?: string;
+}
+
+const short = (text: string): string => (text.split("\n").find((line) => line !== "") ?? "").slice(0, 100);
+
+/** Runs a group's rows that have all they need; what became of them, by direction. */
+export async function runGroup(group: Group, long: boolean): Promise<Map<string, Played>> {
+  const work = mkdtempSync(join(tmpdir(), "qmail-interop-"));
+  const words = [process.execPath, import.meta.path, group.name, work, ...(long ? ["long"] : [])];
+  const child = Bun.spawn([...unshare, "--uts", ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
+  const code = await child.exited;
+  rmdirSync(work);
+  const played = out
+    .split("\n")
+    .filter((line) => line.startsWith("{"))
+    .map((line) => JSON.parse(line) as Played);
+  const results = new Map(played.map((each) => [each.direction, each]));
+  let reason = `the group ended before it: exit ${code}\n${err}`;
+  for (const { direction } of group.rows)
+    if (!results.has(direction)) {
+      const words = "the group ended before it";
+      results.set(direction, { direction, words, failure: reason });
+      reason = "see above";
+    }
+  return results;
+}
+
+/** What never ends must not stop the others. */
+async function inTime(check: Promise<string>): Promise<string> {
+  const late = Promise.withResolvers<string>();
+  const timer = setTimeout(() => late.reject(new Error("it does not end")), 120_000);
+  try {
+    return await Promise.race([check, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function play(name: string, work: string, long: boolean): Promise<void> {
+  const [{ groups }, { lacking }, { World }] = [
+    await import("./groups.ts"),
+    await import("./rows/row.ts"),
+    await import("./rows/world.ts"),
+  ];
+  const group = groups.find((each) => each.name === name);
+  if (group === undefined) throw new Error(`no group ${name}`);
+  const world = new World(work, group.unpacked, long);
+  await inTime(Promise.resolve(group.open?.(world)).then(() => ""));
+  for (const row of group.rows) {
+    if (lacking(group, row) !== undefined) continue;
+    const { direction } = row;
+    let played: Played;
+    try {
+      played = { direction, words: await inTime(row.check(world)) };
+    } catch (error) {
+      const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      played = { direction, words: short(error instanceof Error ? error.message : failure), failure };
+    }
+    await world.clean();
+    console.log(JSON.stringify(played));
+  }
+  await world.stop();
+}
+
+if (import.meta.main) {
+  const [name = "", work = "", long] = process.argv.slice(2);
+  await play(name, work, long === "long");
+  // What a row has left running ends with the namespaces.
+  process.exit();
+}

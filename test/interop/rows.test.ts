@@ -1,0 +1,27 @@
+/** Every row of the table that `npm run interop` prints is a test. What a row lacks stands in its name. */
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { groups } from "./groups.ts";
+import { type Played, runGroup } from "./play.ts";
+import { lacking, unable } from "./rows/row.ts";
+
+setDefaultTimeout(300_000);
+
+const why = unable();
+for (const group of groups) {
+  const lacks = group.rows.map((row) => why ?? lacking(group, row));
+  describe(`interop: ${group.name}`, () => {
+    let results: Map<string, Played>;
+    beforeAll(async () => {
+      if (lacks.includes(undefined)) results = await runGroup(group, false);
+    });
+    group.rows.forEach((row, index) => {
+      const lack = lacks[index];
+      const name = `${row.packages[0]}: ${row.direction}`;
+      test.skipIf(lack !== undefined)(lack === undefined ? name : `${name} (${lack})`, () => {
+        const played = results.get(row.direction);
+        expect(played).toBeDefined();
+        expect(played?.failure).toBeUndefined();
+      });
+    });
+  });
+}
