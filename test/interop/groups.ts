@@ -5,6 +5,7 @@ import { injection } from "./rows/injection.ts";
 import { nullclients } from "./rows/nullclients.ts";
 import { opensmtpd } from "./rows/opensmtpd.ts";
 import { postfix } from "./rows/postfix.ts";
+import { reading } from "./rows/reading.ts";
 import type { Group } from "./rows/row.ts";
 import { sockets } from "./rows/sockets.ts";
 import { supervision } from "./rows/supervision.ts";
@@ -14,6 +15,7 @@ export const groups: readonly Group[] = [
   sockets,
   injection,
   delivery,
+  reading,
   postfix,
   exim,
   opensmtpd,
