@@ -2,7 +2,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { workTheQueue } from "./queue-tools.ts";
 
-setDefaultTimeout(600_000);
+setDefaultTimeout(1_800_000);
 
 const nothingWrong = {
   lost: [],

@@ -50,7 +50,7 @@ type Verb = "hold" | "release" | "retry" | "remove";
 
 const verbs: readonly Verb[] = ["hold", "release", "retry", "remove"];
 const lanes = 4;
-const drainSeconds = 180;
+const drainSeconds = 600;
 const numberIn = /r(\d+)@sink\.example/;
 
 /** Numbers from 0 up to 1 that a seed determines (mulberry32). */
