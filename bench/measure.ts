@@ -22,6 +22,7 @@ export async function measure(
 ): Promise<number> {
   bench.say("");
   bench.say(`## ${workload.name}`);
+  bench.say("");
   bench.say(`${workload.about}.`);
   const taken: Taken[] = peers.map((peer) => ({ peer, rounds: [], looked: {} }));
   for (let round = 0; round < Math.min(rounds, workload.rounds ?? rounds); round++)

@@ -42,11 +42,11 @@ export class Tools {
     if (code !== 0 || said !== "") throw new Error(`bench: smtp-source: exit ${code}: ${said.trim()}`);
   }
 
-  /** Starts a host that takes all mail. */
+  /** Starts a host that takes all mail, at every address of ours. */
   async sink(port: number): Promise<Sink> {
     const { words, env } = this.#command("smtp-sink");
     const log = join(scratch, `sink-${port}`);
-    const command = [...words, "-4", "-c", "-u", "nobody", `127.0.0.1:${port}`, "1024"];
+    const command = [...words, "-4", "-c", "-u", "nobody", `:${port}`, "1024"];
     const output = openSync(log, "w");
     const child = Bun.spawn(command, { env, stdio: ["ignore", output, "ignore"] });
     closeSync(output);

@@ -10,6 +10,7 @@ import {
   runDirectory,
   type Setup,
   System,
+  smtpRoutes,
   until,
   users,
 } from "./peer.ts";
@@ -46,7 +47,8 @@ class Ours extends System {
     return join(this.home, "mail", user, "Maildir");
   }
 
-  async prepare({ relay, lists = {}, hold = false, again = false }: Setup): Promise<void> {
+  async prepare(setup: Setup): Promise<void> {
+    const { lists = {}, hold = false, again = false } = setup;
     const { home, environment } = this;
     const qmail = join(built, "qmail");
     const once = (words: readonly string[], input = "") => {
@@ -60,7 +62,7 @@ class Ours extends System {
     const control = (name: string, text: string) => writeFileSync(join(home, "control", name), text);
     control("concurrencylocal", `${workers}\n`);
     control("concurrencyremote", hold ? "0\n" : `${deliveries}\n`);
-    if (relay !== undefined) control("smtproutes", `:127.0.0.1:${relay}\n`);
+    control("smtproutes", smtpRoutes(setup));
     for (const [name, addresses] of Object.entries(lists))
       writeFileSync(join(home, `alias/.qmail-${name}`), addresses.map((address) => `&${address}\n`).join(""));
     writeFileSync(join(home, "mail/ann/.qmail-default"), "./Maildir/\n");

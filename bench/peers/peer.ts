@@ -22,6 +22,8 @@ export interface Setup {
   kind: Kind;
   /** Port of 127.0.0.1 where mail for other domains goes. */
   relay?: number;
+  /** Addresses of 127.0.0.0/8 for some of the other domains, at the same port. */
+  routes?: Readonly<Record<string, string>>;
   /** The most clients at once. */
   clients?: number;
   /** Lists by name: the addresses of each. */
@@ -114,6 +116,12 @@ export abstract class System {
     return readdirSync(directory).map((name) => join(directory, name));
   }
 }
+
+/** control/smtproutes of any qmail. */
+export const smtpRoutes = ({ relay, routes = {} }: Setup): string =>
+  relay === undefined
+    ? ""
+    : [...Object.entries(routes), ["", "127.0.0.1"]].map(([host, to]) => `${host}:${to}:${relay}\n`).join("");
 
 /** The directory of a run: empty, or that of the last. */
 export const runDirectory = ({ kind, again = false }: Setup): string =>

@@ -82,7 +82,15 @@ class Postfix extends System {
     return join(this.directory, "users", user, "Maildir");
   }
 
-  prepare({ relay, clients = 0, lists = {}, intakeOnly = false, hold = false, again = false }: Setup): void {
+  prepare({
+    relay,
+    routes = {},
+    clients = 0,
+    lists = {},
+    intakeOnly = false,
+    hold = false,
+    again = false,
+  }: Setup): void {
     const spool = join(this.directory, "spool");
     const data = join(this.directory, "data");
     const accounts = people(this.directory);
@@ -109,6 +117,7 @@ class Postfix extends System {
       recipient_delimiter: "-",
       alias_maps: `hash:${configuration}/aliases`,
       virtual_alias_maps: `texthash:${configuration}/virtual`,
+      transport_maps: `texthash:${configuration}/transport`,
       virtual_alias_expansion_limit: "20000",
       maillog_file: join(this.directory, "maillog"),
       maillog_file_prefixes: "/mnt",
@@ -118,6 +127,8 @@ class Postfix extends System {
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);
     writeFileSync(join(configuration, "main.cf"), lines.join(""));
+    const transports = Object.entries(routes).map(([host, to]) => `${host} smtp:[${to}]:${relay}\n`);
+    writeFileSync(join(configuration, "transport"), transports.join(""));
     this.#services(intakeOnly);
     this.#aliases(lists);
   }

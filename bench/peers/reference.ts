@@ -11,6 +11,7 @@ import {
   runDirectory,
   type Setup,
   System,
+  smtpRoutes,
   Unable,
   until,
 } from "./peer.ts";
@@ -41,7 +42,8 @@ class Reference extends System {
     return join(this.directory, "users", user, "Maildir");
   }
 
-  prepare({ relay, lists = {}, hold = false, again = false }: Setup): void {
+  prepare(setup: Setup): void {
+    const { lists = {}, hold = false, again = false } = setup;
     const accounts = people(this.directory);
     if (!again) makeHomes(accounts);
     this.#writeDotQmail(join(this.directory, "users/ann"), "default", "./Maildir/\n");
@@ -58,7 +60,7 @@ class Reference extends System {
       control(name, `${domain}\n`);
     control("concurrencylocal", `${deliveries}\n`);
     control("concurrencyremote", hold ? "0\n" : `${deliveries}\n`);
-    control("smtproutes", relay === undefined ? "" : `:127.0.0.1:${relay}\n`);
+    control("smtproutes", smtpRoutes(setup));
     const alias = join(this.tree, "alias");
     this.#writeDotQmail(alias, "trash-default", "#\n");
     for (const [name, addresses] of Object.entries(lists))

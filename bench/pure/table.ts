@@ -57,8 +57,10 @@ function aligned(rows: readonly (readonly string[])[]): string[] {
   );
   const line = (row: readonly string[]) =>
     `| ${widths.map((width, column) => padded(row[column] ?? "", width, column)).join(" | ")} |`;
-  const rule = `|${widths.map((width, column) => (column === 0 ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`)).join("|")}|`;
-  return [line(rows[0] ?? []), rule, ...rows.slice(1).map(line)];
+  const rule = widths.map((width, column) =>
+    column === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`,
+  );
+  return [line(rows[0] ?? []), line(rule), ...rows.slice(1).map(line)];
 }
 
 const padded = (text: string, width: number, column: number): string =>

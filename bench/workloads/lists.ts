@@ -13,12 +13,14 @@ interface Target {
   address: (number: number) => string;
   /** At a host outside, in a mailbox, or only in the log. */
   where: "sink" | "mailbox" | "log";
+  /** Every recipient's host has an address of its own. */
+  hosts?: boolean;
 }
 
 const mailbox: Target = { address: (number) => local(`${one}-${number}`), where: "mailbox" };
 const trash: Target = { address: (number) => local(`trash-${number}`), where: "log" };
 const outside: Target = { address: (number) => `joe${number}@elsewhere.example`, where: "sink" };
-const hosts: Target = { address: (number) => `joe@host${number}.example`, where: "sink" };
+const hosts: Target = { address: (number) => `joe@host${number}.example`, where: "sink", hosts: true };
 
 interface List {
   name: string;
@@ -54,6 +56,7 @@ function list({ name, about, target, recipients: standard, verp = false }: List)
       setup: {
         kind: "ext4",
         ...(where === "sink" ? { relay: relayPort } : {}),
+        ...(target.hosts === true ? { routes: addressesOfHosts(wanted) } : {}),
         lists: verp ? {} : { readers: addresses },
       },
       messages: wanted,
@@ -74,6 +77,10 @@ function list({ name, about, target, recipients: standard, verp = false }: List)
     look: (peer: Peer, bench: Bench) => run(bench, (it) => looked(peer, bench, it)),
   };
 }
+
+/** Addresses of loopback, one for each host. */
+const addressesOfHosts = (count: number): Record<string, string> =>
+  Object.fromEntries(Array.from({ length: count }, (_, n) => [`host${n + 1}.example`, `127.0.1.${n + 1}`]));
 
 /** The list's own address is a delivery as well, where forwarding is done by one. */
 const listItself = (system: System): number => system.deliveriesTo(local("readers"));
@@ -107,7 +114,8 @@ export const listWorkloads: readonly Workload[] = [
   }),
   list({
     name: "blurb4-remote",
-    about: "BLURB4: a list of 150 addresses at 150 hosts, all of them smtp-sink",
+    about:
+      "BLURB4: a list of 150 addresses at 150 hosts, each with an address of its own where smtp-sink answers",
     target: hosts,
     recipients: 150,
   }),
