@@ -8,8 +8,8 @@ const program = "sendmail";
 const fatal = `${program}: fatal:`;
 const usage = `${program}: usage: sendmail [ -t ] [ -fsender ] [ -Fname ] [ -bp ] [ -bs ] [ arg ... ]\n`;
 
-/** Options that ask for what qmail does anyway, or cannot do, are taken and forgotten; N, R and V are mutt's. */
-const letters = "vimte:f:p:o:B:F:EJxb:N:R:V:";
+/** Options that ask for what qmail does anyway, or cannot do, are taken and forgotten. */
+const letters = "vimte:f:p:o:B:F:EJxb:";
 
 /** What a session over descriptors 0 and 1 tells qmail-smtpd about its client: the local user, who may send anywhere. */
 const localClient: Changes = {

@@ -37,13 +37,6 @@ test("sendmail runs whatever bin/qmail-inject is, with its arguments", async () 
   expect(stdout).toBe("<-H>\n<-f>\n<s@t@u>\n<-->\n<>\n<a b>\n<-x>\ns@t,u,,\nbody\n");
 });
 
-test("sendmail takes the options of programs that ask for delivery notices", async () => {
-  using scratch = homeWith({ "qmail-inject": show });
-  const args = ["-oi", "-f", "s@t", "-N", "failure,delay", "-R", "hdrs", "-V", "id", "--", "a@b"];
-  const { code, stdout } = await run("sendmail", { args, env: environment(scratch) });
-  expect([code, stdout.split("\n").slice(0, 5)]).toEqual([0, ["<-a>", "<-f>", "<s@t>", "<-->", "<a@b>"]]);
-});
-
 test("sendmail hands on arguments that are not UTF-8", () => {
   using scratch = homeWith({ "qmail-inject": show });
   const script = `exec ${bin}/sendmail "-f$(printf 'caf\\351@x')" "$(printf '\\377\\n.')"`;

@@ -105,7 +105,7 @@ export const injection: Group = {
     ),
     {
       packages: ["mutt"],
-      direction: "mutt with attachment, -f, -N and -R -> sendmail",
+      direction: "mutt with attachment and -f -> sendmail",
       needs: ["mutt", "base64"],
       check: async (world) => {
         const file = world.write(
@@ -117,8 +117,6 @@ export const injection: Group = {
           "send_charset=utf-8",
           "use_8bitmime",
           "use_envelope_from",
-          "dsn_notify=failure,delay",
-          "dsn_return=hdrs",
         ];
         const words = settings.flatMap((setting) => ["-e", `set ${setting}`]);
         await world.must("joe", ["mutt", ...words, "-s", "a letter", "-a", file, "--", to], { stdin: body });
