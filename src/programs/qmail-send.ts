@@ -15,6 +15,7 @@ import { helpPause, type Settings } from "./qmail-send/context.ts";
 import { type Controls, readControls } from "./qmail-send/controls.ts";
 import { Outbox } from "./qmail-send/outbox.ts";
 import { bringToLife, type Living, seconds, spawners } from "./qmail-send/outside.ts";
+import { Signals } from "./qmail-send/signals.ts";
 
 const logDescriptor = 0;
 
@@ -117,6 +118,7 @@ export async function main(): Promise<number> {
 }
 
 async function manage(): Promise<number> {
+  const signals = new Signals();
   const slotWidth = takeSlotWidth();
   chooseUser();
   enter(qmailHome(), "home");
@@ -125,7 +127,7 @@ async function manage(): Promise<number> {
   process.umask(0o077);
   takeQueue();
   const bell = new Bell();
-  const living = bringToLife(controls, limited(controls.settings, slotWidth), log, bell);
+  const living = bringToLife(controls, limited(controls.settings, slotWidth), log, bell, signals);
   await enroll(living);
   await run(living, bell);
   living.manager.finish();

@@ -9,6 +9,7 @@
  * | 3, 4 | commands to, reports from qmail-rspawn |
  * | 5, 6 | requests to, answers from qmail-clean |
  */
+
 import { closeSync } from "node:fs";
 import { bytes } from "../core/bytes/text.ts";
 import { widthVariable } from "../core/delivery/slot-number.ts";
@@ -16,6 +17,7 @@ import { Exit, isSystemError } from "../core/exit.ts";
 import { isThisExecutable, replaceBy } from "../core/sys/exec.ts";
 import { inHome } from "../core/sys/home.ts";
 import { duplicateTo, moveAbove, pipe } from "../core/sys/libc.ts";
+import { ignoreSignals } from "../core/sys/signals.ts";
 import { type Start, startLikeShell } from "../core/sys/spawn.ts";
 import { become, type Ids, idsOf, type QmailUser, queueIdentity } from "../core/users/identity.ts";
 
@@ -95,6 +97,8 @@ function partner(name: string, args: Uint8Array[], ids: Ids | undefined): Partne
 /** Turns this process into qmail-send, with these descriptors as 0, 1, 2, ... */
 function becomeSend(descriptors: number[], ids: Ids | undefined): never {
   if (ids !== undefined) become(ids);
+  // They would end it before it can catch them.
+  ignoreSignals("SIGHUP", "SIGALRM");
   // Our output may be among them: as the first, it is copied before its place is taken.
   for (const [target, fd] of descriptors.entries()) duplicateTo(fd, target);
   return replaceBy(inHome("bin", "qmail-send"), [bytes("qmail-send")]);

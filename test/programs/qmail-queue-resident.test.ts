@@ -1,6 +1,15 @@
 /** The built `qmail-queue --resident`: by itself, and behind a server that stays. */
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { chmodSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  symlinkSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { encodeRequest, encodeWords, greeting } from "../../src/core/queue/resident-words.ts";
@@ -60,6 +69,20 @@ test("many messages, each as a qmail-queue of its own would file it", async () =
     expect(home.read(`queue/todo/${id}`)).toMatch(new RegExp(`^u${uid}\\0p\\d+\\0Fa@b\\0Tc@d\\0Te@f\\0$`));
   }
   expect(seen).toEqual(new Set(texts));
+});
+
+test("the last message wakes qmail-send, too", async () => {
+  const { O_RDWR, O_NONBLOCK } = constants;
+  const trigger = openSync(home.in("queue/lock/trigger"), O_RDWR | O_NONBLOCK);
+  try {
+    for (let count = 0; count < 10; count++) {
+      expect(await converse(request("x"))).toMatchObject({ answers: [ok], code: 0 });
+      // EAGAIN: nobody pulled it.
+      expect(readSync(trigger, Buffer.alloc(16))).toBeGreaterThan(0);
+    }
+  } finally {
+    closeSync(trigger);
+  }
 });
 
 test("addresses are checked, and the next message goes on", async () => {

@@ -111,9 +111,10 @@ class Resident {
     }
   }
 
-  /** Waits until all are answered. */
+  /** Waits until all are answered, and qmail-send knows of them. */
   async finish(): Promise<void> {
     await this.#last;
+    this.#pull();
   }
 
   /** When nobody listens any more, what was begun is finished all the same. */
@@ -154,9 +155,12 @@ class Resident {
   #wake(): void {
     if (this.#triggerDue) return;
     this.#triggerDue = true;
-    setImmediate(() => {
-      this.#triggerDue = false;
-      pullTrigger();
-    });
+    setImmediate(() => this.#pull());
+  }
+
+  #pull(): void {
+    if (!this.#triggerDue) return;
+    this.#triggerDue = false;
+    pullTrigger();
   }
 }

@@ -14,6 +14,7 @@ import { queueBounce } from "./inject.ts";
 import { Manager } from "./manager.ts";
 import { Outbox } from "./outbox.ts";
 import { CommandPipe } from "./partners.ts";
+import type { SendSignal, Signals } from "./signals.ts";
 
 /** Commands to a spawner, its reports. */
 export const spawners = [
@@ -35,7 +36,13 @@ export interface Living {
 }
 
 /** Makes the manager and lets it hear of everything that happens. Every event rings the bell. */
-export function bringToLife(controls: Controls, settings: Settings, log: Outbox, bell: Bell): Living {
+export function bringToLife(
+  controls: Controls,
+  settings: Settings,
+  log: Outbox,
+  bell: Bell,
+  signals: Signals,
+): Living {
   const routing = new Routing(controls.routing);
   const requests = new Outbox(cleaner.requests, () => manager.cleanerLost());
   const pipe = (channel: Channel): CommandPipe => {
@@ -65,7 +72,7 @@ export function bringToLife(controls: Controls, settings: Settings, log: Outbox,
   );
   listenToPartners(manager, bell);
   listenToTrigger(manager, bell);
-  listenToSignals(manager, controls.me, routing, log, bell);
+  listenToSignals(manager, controls.me, routing, log, bell, signals);
   return {
     manager,
     flush: () => {
@@ -131,14 +138,14 @@ function listenToSignals(
   initial: Routing,
   log: Outbox,
   bell: Bell,
+  signals: Signals,
 ): void {
   let routing = initial;
-  const on = (signal: NodeJS.Signals, act: () => void): void => {
-    process.on(signal, () => {
+  const on = (signal: SendSignal, act: () => void): void =>
+    signals.on(signal, () => {
       act();
       bell.ring();
     });
-  };
   on("SIGTERM", () => manager.stop());
   on("SIGALRM", () => manager.retryAll(seconds()));
   on("SIGHUP", () => {

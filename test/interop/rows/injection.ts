@@ -113,11 +113,7 @@ export const injection: Group = {
           "bytes.bin",
           Buffer.from(Array.from({ length: 3000 }, (_, i) => i % 256)),
         );
-        const settings = [
-          "send_charset=utf-8",
-          "use_8bitmime",
-          "use_envelope_from",
-        ];
+        const settings = ["send_charset=utf-8", "use_8bitmime", "use_envelope_from"];
         const words = settings.flatMap((setting) => ["-e", `set ${setting}`]);
         await world.must("joe", ["mutt", ...words, "-s", "a letter", "-a", file, "--", to], { stdin: body });
         const message = await world.one("ann");
