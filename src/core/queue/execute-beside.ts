@@ -24,7 +24,7 @@ export class QueueProgramBeside {
   readonly #message: Outlet;
   readonly #envelope: Outlet;
   #out: Outlet;
-  #kept: Buffer[] = [];
+  readonly #kept = Buffer.allocUnsafeSlow(chunk);
   #size = 0;
   #last: Promise<void> = Promise.resolve();
   #state: "message" | "envelope" | "abandoned" = "message";
@@ -101,14 +101,17 @@ export class QueueProgramBeside {
   }
 
   async #write(bytes: Uint8Array): Promise<void> {
-    this.#kept.push(Buffer.from(bytes));
-    this.#size += bytes.length;
-    if (this.#size >= chunk) await this.#flush();
+    for (let offset = 0; offset < bytes.length; ) {
+      const piece = bytes.subarray(offset, offset + chunk - this.#size);
+      this.#kept.set(piece, this.#size);
+      this.#size += piece.length;
+      offset += piece.length;
+      if (this.#size === chunk) await this.#flush();
+    }
   }
 
   async #flush(): Promise<void> {
-    const bytes = Buffer.concat(this.#kept);
-    this.#kept = [];
+    const bytes = this.#kept.subarray(0, this.#size);
     this.#size = 0;
     if (!this.#broken) await this.#tell(() => this.#out.write(bytes));
   }

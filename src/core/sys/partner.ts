@@ -1,4 +1,5 @@
 /** A child that is spoken with: we write to its descriptor 0 and read its descriptor 1, and wait for neither. */
+import { isSystemError } from "../exit.ts";
 import { representable, type Start } from "./spawn.ts";
 
 export interface Partner {
@@ -23,15 +24,21 @@ export function startPartner(how: Pick<Start, "command" | "environment" | "direc
   return {
     pid: child.pid,
     output: child.stdout,
-    write: (pieces) => {
-      for (const piece of pieces) stdin.write(piece);
-      forget(stdin.flush());
-    },
-    end: () => forget(stdin.end()),
+    write: (pieces) =>
+      quietly(() => {
+        for (const piece of pieces) stdin.write(piece);
+        return stdin.flush();
+      }),
+    end: () => quietly(() => stdin.end()),
   };
 }
 
-/** A pipe that nobody reads any more belongs to a child whose output has ended: that tells. */
-function forget(sent: unknown): void {
-  if (sent instanceof Promise) sent.catch(() => {});
+/** A pipe that nobody reads any more (EPIPE, at once or later) belongs to a child whose output ends: that tells. */
+function quietly(send: () => unknown): void {
+  try {
+    const sent = send();
+    if (sent instanceof Promise) sent.catch(() => {});
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+  }
 }
