@@ -301,6 +301,6 @@ describe("qmail completion", () => {
 test("qmail --help has the commands in groups, and examples", async () => {
   const { stdout } = await home.run("qmail", ["--help"]);
   const headings = stdout.split("\n").filter((line) => /^\S.*:$/.test(line));
-  expect(headings).toEqual(["Options:", "Setting up:", "Looking:", "Help:", "Examples:"]);
+  expect(headings).toEqual(["Options:", "Setting up:", "Looking:", "Acting:", "Help:", "Examples:"]);
   expect(stdout).toContain("qmail explain --home ~/mail joe@mail.example.org");
 });

@@ -74,7 +74,8 @@ function outdated(): string[] {
   const started = processesOf(qmailHome()).find(({ name }) => name === "qmail-send")?.started;
   if (started === undefined) return [];
   return ["me", "envnoathost", "percenthack", "locals", "virtualdomains"].flatMap((name) => {
-    if (changed(inHome("control", name)) <= started) return [];
+    // When a process started is known to the second.
+    if (changed(inHome("control", name)) <= started + 1) return [];
     const cure =
       name === "locals" || name === "virtualdomains" ? "since its last HUP" : "since it was started";
     return [`control/${name} is newer than the qmail-send that runs: it goes by what the file said ${cure}`];
