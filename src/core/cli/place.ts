@@ -3,6 +3,7 @@ import {
   chmodSync,
   closeSync,
   fchmodSync,
+  fchownSync,
   fsyncSync,
   lstatSync,
   mkdirSync,
@@ -44,12 +45,15 @@ export function placeFile(path: string, content: string, mode = 0o644): boolean 
   return true;
 }
 
-/** Puts a file in its place, durably, so that every reader sees the old one or the new one whole. */
-export function replaceFile(path: string, content: string | Uint8Array, mode = 0o644): void {
+/**
+ * Puts a file in its place, durably, so that every reader sees the old one or the new one whole; with its group, if one
+ * is given: whoever is killed halfway leaves none that only its name makes look done.
+ */
+export function replaceFile(path: string, content: string | Uint8Array, mode = 0o644, gid?: number): void {
   const fresh = `${path}.${process.pid}.tmp`;
   attempt(`write ${path}`, () => {
     try {
-      writeDurably(fresh, content, mode);
+      writeDurably(fresh, content, mode, gid);
       renameSync(fresh, path);
       syncDirectory(dirname(path));
     } catch (failure) {
@@ -59,9 +63,15 @@ export function replaceFile(path: string, content: string | Uint8Array, mode = 0
   });
 }
 
-function writeDurably(path: string, content: string | Uint8Array, mode: number): void {
+function writeDurably(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+  gid: number | undefined,
+): void {
   const fd = openSync(path, "wx", mode);
   try {
+    if (gid !== undefined) fchownSync(fd, process.geteuid?.() ?? 0, gid);
     fchmodSync(fd, mode);
     writeAll(fd, typeof content === "string" ? Buffer.from(content) : content);
     fsyncSync(fd);

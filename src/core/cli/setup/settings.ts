@@ -1,5 +1,5 @@
 /** The first settings of a new installation. Where there is a control/me somebody has decided already, and all of it stays. */
-import { chownSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { controlFiles } from "../host.ts";
 import { replaceFile } from "../place.ts";
@@ -64,10 +64,7 @@ function* aliasSteps(site: Site, postmaster: string | undefined): Steps {
     const path = join(home, `.qmail-${name}`);
     yield {
       words: `write ${path}: mail for ${name} goes to ${where}`,
-      run: () => {
-        replaceFile(path, text);
-        if (givesOwners()) attempt(`give ${path} away`, () => chownSync(path, 0, idsOf(alias).gid ?? 0));
-      },
+      run: () => replaceFile(path, text, 0o644, givesOwners() ? idsOf(alias).gid : undefined),
     };
   }
 }
