@@ -1,5 +1,6 @@
 /** qmail(1): the administration of a mail system. Each command is a row in its own file. */
 import { type CommandRow, runCommand } from "../core/cli/options.ts";
+import { isSystemError } from "../core/exit.ts";
 import { checkCommand } from "./qmail/check.ts";
 import { completionCommand } from "./qmail/completion.ts";
 import { explainCommand } from "./qmail/explain.ts";
@@ -28,6 +29,12 @@ export const commands: readonly CommandRow[] = [
   completionCommand(() => commands),
 ];
 
-export function main(args: Buffer[]): Promise<number> {
-  return runCommand(args.map(String), commands);
+export async function main(args: Buffer[]): Promise<number> {
+  try {
+    return await runCommand(args.map(String), commands);
+  } catch (failure) {
+    // `qmail report | head`: whoever reads has seen enough.
+    if (isSystemError(failure, "EPIPE")) return 0;
+    throw failure;
+  }
 }

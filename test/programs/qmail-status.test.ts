@@ -298,6 +298,13 @@ describe("qmail completion", () => {
   });
 });
 
+test("a reader that has seen enough is no trouble", () => {
+  // true(1) has ended long before there is anything to read.
+  const script = 'set -o pipefail; "$0" completion bash | true';
+  const { exitCode, stderr } = Bun.spawnSync(["bash", "-c", script, join(bin, "qmail")]);
+  expect([exitCode, String(stderr)]).toEqual([0, ""]);
+});
+
 test("qmail --help has the commands in groups, and examples", async () => {
   const { stdout } = await home.run("qmail", ["--help"]);
   const headings = stdout.split("\n").filter((line) => /^\S.*:$/.test(line));
