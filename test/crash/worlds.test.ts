@@ -142,7 +142,7 @@ test("programs that never end, or never stop talking, keep their slots and no mo
     const kilobytes = Number(/VmHWM:\s+(\d+)/.exec(readProcess(spawner ?? 0, "status") ?? "")?.[1]);
     expect(kilobytes).toBeLessThan(200_000);
     expect(await home.inject("Subject: x\n\n", [address("")])).toMatchObject({ code: 0 });
-    expect(await until(120, () => home.messages(home.owner).length === 2)).toBe(true);
+    expect(await until(30, () => home.messages(home.owner).length === 2)).toBe(true);
     // Both are still there, undelivered; the bytes are in the queue, whatever becomes of the programs.
     expect(await until(30, () => home.queued("local").length === 2)).toBe(true);
   } finally {

@@ -116,6 +116,19 @@ for (const variables of [{ RELAYCLIENT: "" }, { GREETDELAY: "0" }] as const)
     expect(await session(home.port, Buffer.from("QUIT\r\n"))).toBe("220 mx ESMTP\r\n221 mx\r\n");
   });
 
+test("a delay longer than timers count is a delay all the same", async () => {
+  using home = new Resident();
+  await home.start("--rules", home.rules({ GREETDELAY: "99999999999" }));
+  const talk = new Talk(home.port);
+  await new Promise((resolve) => talk.socket.once("connect", resolve));
+  await Bun.sleep(200);
+  expect(talk.text).toBe("");
+  talk.socket.write("x");
+  await talk.ended;
+  expect(talk.text).toBe("554 you spoke before you were greeted (#5.5.1)\r\n");
+  talk.socket.destroy();
+});
+
 test("a server that ends keeps nobody waiting for a greeting", async () => {
   using home = new Resident();
   await home.start("--greet-delay", "999");

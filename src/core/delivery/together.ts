@@ -55,7 +55,7 @@ export class Together {
 
   async #finish(delivery: Begun): Promise<Answer> {
     try {
-      const group = this.#groupOf(delivery);
+      const group = orMaildirTrouble(() => duringWrite(() => this.#groupOf(delivery)));
       await group.wait({ files: [delivery.file], directories: [] });
       orMaildirTrouble(() => delivery.link());
       await group.wait({ files: [], directories: [delivery.folder.toString("latin1")] });

@@ -103,6 +103,8 @@ export class Workers {
   #rest(place: Place, worker: Worker): void {
     this.#add(place, worker);
     if (!worker.isIdle) return;
+    // Of two that were answered together, both find it idle.
+    clearTimeout(worker.timer);
     worker.since = performance.now();
     worker.timer = setTimeout(() => this.#drop(place, worker), idleLimit);
     worker.timer.unref();

@@ -96,14 +96,13 @@ export class MaildirDelivery {
     });
   }
 
-  /** Removes the name in tmp; if that fails, readers do it after 36 hours. */
+  /**
+   * Removes the name in tmp; if that fails, readers do it after 36 hours. How the delivery went is known by now, so that
+   * a close that fails tells nothing more.
+   */
   end(): void {
-    if (this.#open) this.#close();
-    try {
-      unlinkSync(this.#temporary);
-    } catch (failure) {
-      if (!isSystemError(failure)) throw failure;
-    }
+    if (this.#open) quietly(() => this.#close());
+    quietly(() => unlinkSync(this.#temporary));
   }
 
   #close(): void {
@@ -148,3 +147,11 @@ function during<T>(step: MaildirStep, work: () => T): T {
 
 /** A step of writing that failed. */
 export const duringWrite = <T>(work: () => T): T => during("write", work);
+
+function quietly(work: () => void): void {
+  try {
+    work();
+  } catch (failure) {
+    if (!isSystemError(failure)) throw failure;
+  }
+}

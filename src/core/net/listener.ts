@@ -32,6 +32,9 @@ export interface Service {
   impatience?: Buffer;
 }
 
+/** The longest wait before a greeting, in seconds. */
+const longestDelay = 999;
+
 /** How long sessions may go on after SIGTERM, in milliseconds. */
 const drainLimit = 30_000;
 
@@ -196,7 +199,8 @@ class Listener {
   /** Whether a client spoke before it was greeted: it does not listen, and will not hear that its mail is refused. */
   async #isImpatient(client: NetworkClient, variable: Variables): Promise<boolean> {
     const { impatience } = this.#service;
-    const delay = leadingNumber(variable("GREETDELAY") ?? Buffer.of()) ?? this.#options.greetDelay;
+    const wanted = leadingNumber(variable("GREETDELAY") ?? Buffer.of()) ?? this.#options.greetDelay;
+    const delay = Math.min(wanted, longestDelay);
     if (impatience === undefined || delay === 0 || variable("RELAYCLIENT") !== undefined) return false;
     if (await client.isSilent(delay)) return false;
     await client.write(impatience);
