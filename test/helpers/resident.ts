@@ -1,8 +1,8 @@
-/** Servers that stay, and clients that speak with them. */
-import { connect, type Socket } from "node:net";
+/** A server that stays, with a queue program that keeps what it gets; server.ts has one over a real queue. */
 import { join } from "node:path";
 import { CdbMaker } from "../../src/core/bytes/cdb.ts";
 import { bin, Scratch } from "./built.ts";
+import { session as sessionWith } from "./talk.ts";
 
 /** A home, and a server that stays in it: qmail-smtpd, if nothing else is said. */
 export class Resident extends Scratch {
@@ -56,32 +56,6 @@ export class Resident extends Scratch {
   }
 }
 
-/** A client. */
-export class Talk {
-  readonly socket: Socket;
-  text = "";
-  ended: Promise<void>;
-  constructor(port: number) {
-    this.socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true, noDelay: true });
-    this.socket.on("data", (bytes) => {
-      this.text += bytes.toString("latin1");
-    });
-    this.ended = new Promise((resolve) => {
-      for (const event of ["end", "error", "close"]) this.socket.on(event, () => resolve());
-    });
-  }
-  async hears(what: string): Promise<void> {
-    for (const end = Date.now() + 8000; !this.text.includes(what); await Bun.sleep(2))
-      if (Date.now() > end) throw new Error(`${what} did not come: ${this.text}`);
-  }
-}
-
 /** A whole session; `single`: byte for byte. */
-export async function session(port: number, input: Buffer, single = false): Promise<string> {
-  const talk = new Talk(port);
-  if (single) for (let at = 0; at < input.length; at++) talk.socket.write(input.subarray(at, at + 1));
-  else talk.socket.write(input);
-  talk.socket.end();
-  await talk.ended;
-  return talk.text;
-}
+export const session = (port: number, input: Buffer, single = false): Promise<string> =>
+  sessionWith({ port, single }, input.toString("latin1"));

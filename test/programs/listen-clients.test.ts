@@ -6,7 +6,8 @@ import { remoteUser } from "../../src/core/net/ident.ts";
 import { connectLine } from "../../src/core/sys/network-line.ts";
 import { type NameServer, startNameServer } from "../conformance/dns.ts";
 import { run } from "../helpers/built.ts";
-import { Resident, session, Talk } from "../helpers/resident.ts";
+import { Resident, session } from "../helpers/resident.ts";
+import { Talk } from "../helpers/talk.ts";
 
 setDefaultTimeout(30_000);
 

@@ -3,7 +3,8 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { run } from "../helpers/built.ts";
-import { Resident, session, Talk } from "../helpers/resident.ts";
+import { Resident, session } from "../helpers/resident.ts";
+import { Talk } from "../helpers/talk.ts";
 
 setDefaultTimeout(30_000);
 
