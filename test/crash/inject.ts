@@ -14,7 +14,7 @@ import { randomFrom } from "../scenarios/kill.ts";
 import { Bench, type Run } from "./bench.ts";
 import { daemons } from "./daemons.ts";
 import { type Fault, faults, injection } from "./faults.ts";
-import { oneShots, type Subject } from "./one-shot.ts";
+import { ObserverFailed, oneShots, type Subject } from "./one-shot.ts";
 import { injectedIn, type Point, pointsIn } from "./points.ts";
 import { printTable } from "./table.ts";
 
@@ -32,6 +32,9 @@ export interface Row {
   ends: string;
   bad: number;
 }
+
+/** How often a run is tried to be observed. */
+const attempts = 5;
 
 /** Runs that are settled together. */
 const together = 40;
@@ -90,10 +93,9 @@ class Trial {
   }
 
   async #once(fault: Fault, point: Point): Promise<Run> {
-    rmSync(this.#trace, { force: true });
     const killed = fault.name === "SIGKILL";
     const strace = injection(fault, point, this.#trace, this.#subject.follow);
-    const run = await this.#subject.run(this.#bench, strace, killed);
+    const run = await this.#observed(strace, killed);
     const allowed = killed ? [...this.#subject.ends, ...whenKilled] : this.#subject.ends;
     const wrong = [
       ...(allowed.includes(run.end) ? [] : [`ended with ${run.end}`]),
@@ -106,6 +108,18 @@ class Trial {
         `${this.#subject.name}, ${fault.name} at ${point.call} ${point.nth}: ${text}\n  ${point.text}`,
       );
     return run;
+  }
+
+  /** A run that nobody could observe to its end is made again. */
+  async #observed(strace: readonly string[], killed: boolean): Promise<Run> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        rmSync(this.#trace, { force: true });
+        return await this.#subject.run(this.#bench, strace, killed);
+      } catch (failure) {
+        if (!(failure instanceof ObserverFailed) || attempt === attempts) throw failure;
+      }
+    }
   }
 
   async #settle(fault: Fault): Promise<number> {

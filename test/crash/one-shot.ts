@@ -36,6 +36,9 @@ interface Ended {
   output: string;
 }
 
+/** strace lost a thread that ended just then, and ended itself: nobody knows how the program did. */
+export class ObserverFailed extends Error {}
+
 /** Runs a command to its end; descriptor 1 is a file to read where `envelope` is one. */
 async function finish(bench: Bench, command: string[], input: string, envelope?: string): Promise<Ended> {
   const file = (name: string, content: string): number => {
@@ -44,15 +47,18 @@ async function finish(bench: Bench, command: string[], input: string, envelope?:
   };
   const stdin = file("input", input);
   const stdout = envelope === undefined ? openSync(bench.beside("output"), "w") : file("envelope", envelope);
+  const stderr = openSync(bench.beside("errors"), "w");
   const child = Bun.spawn(command, {
     // The types know descriptor 1 as an output only.
-    stdio: [stdin, stdout as unknown as "ignore", "ignore"],
+    stdio: [stdin, stdout as unknown as "ignore", stderr],
     env: bench.environment,
     timeout: patience,
     killSignal: "SIGTERM",
   });
-  for (const fd of [stdin, stdout]) closeSync(fd);
+  for (const fd of [stdin, stdout, stderr]) closeSync(fd);
   await child.exited;
+  const [complaint] = /^strace: ptrace.*/m.exec(readFileSync(bench.beside("errors"), "latin1")) ?? [];
+  if (complaint !== undefined) throw new ObserverFailed(complaint);
   const end = child.signalCode === "SIGTERM" ? "hung" : (child.signalCode ?? child.exitCode ?? -1);
   return { end, output: envelope === undefined ? readFileSync(bench.beside("output"), "latin1") : "" };
 }

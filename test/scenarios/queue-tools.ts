@@ -28,7 +28,7 @@ export interface Tally {
   asked: Readonly<Record<Verb, number>>;
   /** Attempts that the host saw while the tools were at work. */
   attempts: number;
-  /** Delivered, and not removed. */
+  /** Delivered, and neither held nor removed: the three are all messages. With kills, a held one may have come, too. */
   delivered: number;
   /** Held at the end, and removed, as asked. */
   held: number;
@@ -133,6 +133,8 @@ interface Asked {
   held: boolean;
   heldSince: number;
   removedAt: number | undefined;
+  /** When a removal was answered with `gone`: somebody was killed in the middle of it, and the next found it done. */
+  goneAt: number | undefined;
 }
 
 /** Does it. */
@@ -226,7 +228,14 @@ async function numbered(home: PrivateHome): Promise<Map<number, Asked>> {
   return new Map(
     (await list(home)).map((message) => {
       const number = numberOf(message);
-      const asked = { id: message.id, lane: number % lanes, held: false, heldSince: 0, removedAt: undefined };
+      const asked = {
+        id: message.id,
+        lane: number % lanes,
+        held: false,
+        heldSince: 0,
+        removedAt: undefined,
+        goneAt: undefined,
+      };
       return [number, asked];
     }),
   );
@@ -309,6 +318,7 @@ class Work {
 function note(message: Asked, verb: Verb, outcome: string): void {
   const does = outcome === "done" || outcome === "later" || outcome === "same";
   if (verb === "remove" && (outcome === "done" || outcome === "later")) message.removedAt ??= Date.now();
+  if (verb === "remove" && outcome === "gone") message.goneAt ??= Date.now();
   if (verb === "hold" && does && !message.held) Object.assign(message, { held: true, heldSince: Date.now() });
   if (verb === "release" && does) message.held = false;
 }
@@ -352,11 +362,16 @@ async function judge(
   const numbers = [...asked.keys()];
   const of = (number: number): Asked => asked.get(number) as Asked; // each number of the map
   const deliveries = (number: number): number => sink.delivered.get(number)?.length ?? 0;
+  // Without kills, nobody finds a removal of somebody else's half done.
+  for (const number of numbers)
+    if (plan.kills > 0 && deliveries(number) === 0 && !held.has(number))
+      of(number).removedAt ??= of(number).goneAt;
   const removed = numbers.filter((number) => of(number).removedAt !== undefined);
   const lastDelivery = (number: number): number => Math.max(0, ...(sink.delivered.get(number) ?? []));
   const result = {
-    delivered: numbers.filter((number) => deliveries(number) > 0 && of(number).removedAt === undefined)
-      .length,
+    delivered: numbers.filter(
+      (number) => deliveries(number) > 0 && !held.has(number) && of(number).removedAt === undefined,
+    ).length,
     held: held.size,
     removed: removed.length,
     removedLate: removed.filter((number) => deliveries(number) > 0).length,
