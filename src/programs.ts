@@ -121,7 +121,7 @@ export const programs: readonly Program[] = [
   {
     name: "qmail",
     section: 1,
-    summary: "set up a private mail system, and see what a mail system does",
+    summary: "set up a mail system, see what it does, and act on its queue",
     load: () => import("./programs/qmail.ts"),
   },
   {

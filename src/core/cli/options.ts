@@ -48,7 +48,7 @@ export async function runCommand(args: string[], rows: readonly CommandRow[]): P
   let code = 0;
   const program = new Command("qmail")
     .description(
-      "Sets up a private mail system, says who has a mailbox in it, and shows what a mail system does.",
+      "Sets up a mail system, says who has a mailbox in it, shows what it does, and acts on its queue.",
     )
     .version(version, "-V, --version", "print the version")
     .exitOverride()
