@@ -1,13 +1,15 @@
 /**
- * The warm way of a server that stays into the queue: one `qmail-queue --resident` for all its sessions, started when
- * the first message comes. If it dies, what it had is a temporary failure, and the next message starts another.
+ * The warm way of a server that stays into the queue. A server that would be exactly what the queue program is takes
+ * messages in itself. Any other has one `qmail-queue --resident` for all its sessions, started when the first message
+ * comes. If it dies, what it had is a temporary failure, and the next message starts another.
  */
 import { statSync } from "node:fs";
 import { BadNetstring, NetstringReader } from "../bytes/netstring.ts";
-import { isSystemError } from "../exit.ts";
+import { Exit, isSystemError } from "../exit.ts";
 import { isThisExecutable } from "../sys/exec.ts";
 import { inHome, qmailHome } from "../sys/home.ts";
 import { type Partner, startPartner } from "../sys/partner.ts";
+import { isOurselves } from "./ourselves.ts";
 import {
   answerLimit,
   encodeRequest,
@@ -16,7 +18,8 @@ import {
   type Request,
   verdictIn,
 } from "./resident-words.ts";
-import type { Verdict } from "./verdict.ts";
+import { SharedIntake } from "./shared-intake.ts";
+import { reportOf, type Verdict } from "./verdict.ts";
 
 /** How long it may take to say who it is, in milliseconds. */
 const introduction = 5000;
@@ -37,6 +40,9 @@ export class ResidentQueue {
   #partner: Promise<Connected | undefined> | undefined | "never";
   #retryAt = Number.NEGATIVE_INFINITY;
   #held = 0;
+  /** Whether no partner is needed; undefined: not known yet. */
+  #alone: boolean | undefined;
+  #intake: SharedIntake | undefined;
 
   /** Whether so many bytes more may be held; then they count until release(). */
   hold(bytes: number): boolean {
@@ -53,8 +59,24 @@ export class ResidentQueue {
   async submit(request: Request): Promise<Verdict | undefined> {
     // One that is too long would be the end of it, and of what all others have there.
     if (!isWithinLimit(request)) return undefined;
+    this.#alone ??= isOurselves();
+    if (this.#alone) return await this.#takeIn(request);
     const partner = await this.#connected();
     return await partner?.ask(request);
+  }
+
+  async #takeIn(request: Request): Promise<Verdict> {
+    const { pid } = process;
+    const started = Math.floor(Date.now() / 1000);
+    let code: number;
+    try {
+      if (this.#intake?.isDead !== false) this.#intake = new SharedIntake(process.getuid?.() ?? 0);
+      code = await this.#intake.take(started, request);
+    } catch (failure) {
+      if (!(failure instanceof Exit)) throw failure;
+      code = failure.code;
+    }
+    return code === 0 ? { accepted: true, pid } : { accepted: false, report: reportOf(code), pid };
   }
 
   async #connected(): Promise<Connected | undefined> {

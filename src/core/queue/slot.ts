@@ -1,5 +1,4 @@
 /** The way into the queue of one session of a server that stays: one message after the other. */
-import { environmentBytes } from "../sys/arguments.ts";
 import { residentQueue } from "./resident-client.ts";
 import { Submission } from "./submit.ts";
 
@@ -15,7 +14,7 @@ export class MessageSlot {
 
   /** Begins the next one. */
   open(): Submission {
-    this.#message = new Submission({ ...environmentBytes(), ...this.#changed }, residentQueue());
+    this.#message = new Submission(this.#changed, residentQueue());
     return this.#message;
   }
 

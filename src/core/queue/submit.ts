@@ -7,18 +7,15 @@
  * qmail-queue as soon as that shows. Nothing is in the queue's directories while more of the message is awaited, so
  * that a caller who is killed leaves nothing behind.
  */
-import { statSync } from "node:fs";
-import { Exit, isSystemError } from "../exit.ts";
-import { isThisExecutable } from "../sys/exec.ts";
-import { inHome } from "../sys/home.ts";
-import { idsAreReal } from "../sys/ids.ts";
+import { Exit } from "../exit.ts";
+import { environmentBytes } from "../sys/arguments.ts";
 import type { Start } from "../sys/spawn.ts";
 import { queueExit } from "./codes.ts";
 import { envelopeOf } from "./envelope.ts";
 import { QueueProgram } from "./execute.ts";
 import { QueueProgramBeside } from "./execute-beside.ts";
 import { enterQueue, takeIn } from "./intake.ts";
-import { queueRoot } from "./paths.ts";
+import { isOurselves } from "./ourselves.ts";
 import type { ResidentQueue } from "./resident-client.ts";
 import { reportOf, type Verdict } from "./verdict.ts";
 
@@ -41,6 +38,7 @@ const patience = 3600_000;
  * stays ever returns promises; they have to be awaited.
  */
 export class Submission {
+  /** Of a server that stays, what differs from its own. */
   readonly #environment: Start["environment"];
   /** Others are served meanwhile. */
   readonly #beside: boolean;
@@ -48,7 +46,10 @@ export class Submission {
   #program: QueueProgram | QueueProgramBeside | undefined;
   #closed = false;
 
-  /** `environment` is the queue program's; default: ours. `resident`: the warm way of a server that stays. */
+  /**
+   * `environment` is the queue program's; default: ours. `resident` is the warm way of a server that stays; with it,
+   * `environment` has the variables that are this connection's own.
+   */
   constructor(environment?: Start["environment"], resident?: ResidentQueue) {
     this.#environment = environment;
     this.#beside = resident !== undefined;
@@ -115,8 +116,9 @@ export class Submission {
   #execute(): QueueProgram | QueueProgramBeside {
     this.#held = undefined;
     const path = queueProgram(this.#environment) ?? standardProgram;
-    const Program = this.#beside ? QueueProgramBeside : QueueProgram;
-    this.#program = new Program(path, this.#environment);
+    this.#program = this.#beside
+      ? new QueueProgramBeside(path, { ...environmentBytes(), ...this.#environment })
+      : new QueueProgram(path, this.#environment);
     return this.#program;
   }
 }
@@ -231,23 +233,6 @@ class HeldForResident extends Held {
     } finally {
       this.forget();
     }
-  }
-}
-
-/** Whether this process, as it is, would do exactly what bin/qmail-queue does: same code, same user. */
-function isOurselves(): boolean {
-  try {
-    const root = process.geteuid?.() === 0;
-    // Started as root, qmail-queue becomes whom the queue belongs to.
-    return (
-      idsAreReal() &&
-      isThisExecutable(inHome("bin/qmail-queue")) &&
-      !(root && statSync(`${queueRoot()}/pid`).uid !== 0)
-    );
-  } catch (failure) {
-    // What is missing will show in what the program says.
-    if (isSystemError(failure)) return false;
-    throw failure;
   }
 }
 

@@ -10,7 +10,6 @@ import { isSystemError } from "../../core/exit.ts";
 import type { Resolver } from "../../core/net/resolver.ts";
 import { residentQueue } from "../../core/queue/resident-client.ts";
 import { Submission } from "../../core/queue/submit.ts";
-import { environmentBytes } from "../../core/sys/arguments.ts";
 import { connection, type Variables } from "../../core/sys/connection.ts";
 import { type Client, PeerDraining, PeerGone, PeerTimeout } from "../../core/sys/peer.ts";
 import { type SmtpHost, SmtpServer, type SmtpSettings, smtpExtensions } from "../../core/wire/smtp-server.ts";
@@ -166,8 +165,7 @@ class Host implements SmtpHost {
 
   open(): Submission | undefined {
     try {
-      const environment = this.#changed && { ...environmentBytes(), ...this.#changed };
-      this.#message = new Submission(environment, this.#changed && residentQueue());
+      this.#message = new Submission(this.#changed, this.#changed && residentQueue());
       return this.#message;
     } catch (failure) {
       if (isSystemError(failure)) return undefined;
