@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { makeFifo } from "../../src/core/sys/libc.ts";
 import { Scratch } from "../helpers/built.ts";
 import { Group, PrivateHome, readProcess, until } from "../helpers/home.ts";
+import { separateQueueProgram } from "../helpers/queue-program.ts";
 import { makeHome, startHome } from "../scenarios/home.ts";
 import { canCutPower, namespace } from "./disk.ts";
 import { Load, prepareHome } from "./load.ts";
@@ -39,10 +40,14 @@ test.skipIf(noDisks)(
 );
 
 /** A home with a load; `interfere` is what happens meanwhile. Everything acknowledged must come once. */
-async function underLoad(interfere: (home: PrivateHome, load: Load, daemons: Group) => Promise<void>) {
+async function underLoad(
+  interfere: (home: PrivateHome, load: Load, daemons: Group) => Promise<void>,
+  prepare: (home: PrivateHome) => void = () => {},
+) {
   using scratch = new Scratch();
   const home = new PrivateHome();
   try {
+    prepare(home);
     prepareHome(home);
     const daemons = home.start();
     const load = new Load(home, scratch.path);
@@ -109,6 +114,7 @@ function running(home: { path: string }, word: string): number[] {
 }
 
 test("a resident qmail-queue that is killed again and again takes no acknowledged message with it", async () => {
+  const separate = (home: PrivateHome): void => separateQueueProgram(home.program("qmail-queue"));
   const { left } = await underLoad(async (home, load) => {
     let killed = 0;
     for (let round = 0; round < 5; round++) {
@@ -122,7 +128,7 @@ test("a resident qmail-queue that is killed again and again takes no acknowledge
       await until(10, () => load.acknowledged.length >= before + 20);
     }
     expect(killed).toBeGreaterThan(0);
-  });
+  }, separate);
   expect(left).toEqual([]);
 });
 

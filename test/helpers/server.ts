@@ -1,8 +1,9 @@
 /** A server that stays, over a real queue of its own, and what the system says about its process. */
 import { readdirSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { bin, run, Scratch } from "./built.ts";
 import { layOutQueue } from "./layout.ts";
+import { separateQueueProgram } from "./queue-program.ts";
 
 /** How to start a server. */
 export interface Start {
@@ -30,10 +31,12 @@ const ownField = /^Received: \(qmail \d+ .*\); .*\n/;
 
 /** A home with an empty queue and the built programs. Mail for test.example and localhost is taken. */
 export class ServerHome extends Scratch {
-  constructor(under?: string) {
+  /** `separate`: its queue program is a file of its own, which servers have to start. */
+  constructor(under?: string, separate = false) {
     super(under);
     layOutQueue(this.in("queue"), false);
-    symlinkSync(bin, this.in("bin"));
+    if (separate) separateQueueProgram(join(dirname(this.write("bin/nothing", "")), "qmail-queue"));
+    else symlinkSync(bin, this.in("bin"));
     this.write("control/me", "test.example\n");
     this.write("control/rcpthosts", "test.example\nlocalhost\n");
   }

@@ -36,7 +36,7 @@ describe.each(ways)("$program", ({ program, say, accepted }) => {
     await until("the queue program runs", () => existsSync(home.in("begun")));
     await home.rules(":allow\n");
     for (let count = 0; count < 5; count++) expect(await session(server, say(shortText))).toMatch(accepted);
-    expect(server.children()).toHaveLength(2);
+    expect(server.children()).toHaveLength(1);
     writeFileSync(home.in("go"), "");
     await waiting.hears(/ok \d+ qp/);
     waiting.socket.end();
@@ -47,7 +47,7 @@ describe.each(ways)("$program", ({ program, say, accepted }) => {
     expect(home.queued().map((message) => message.text.endsWith(shortText))).toEqual(Array(5).fill(true));
     home.empty();
     expect(server.log).not.toContain("warning");
-    await until("the queue program is gone", () => server.children().length === 1);
+    await until("the queue program is gone", () => server.children().length === 0);
   });
 
   /** Queue programs that decide before, or otherwise than, they should. */

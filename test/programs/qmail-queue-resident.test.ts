@@ -7,7 +7,9 @@ import {
   openSync,
   readFileSync,
   readSync,
+  renameSync,
   rmSync,
+  statSync,
   symlinkSync,
 } from "node:fs";
 import { connect } from "node:net";
@@ -15,6 +17,7 @@ import { join } from "node:path";
 import { encodeRequest, encodeWords, greeting } from "../../src/core/queue/resident-words.ts";
 import { bin } from "../helpers/built.ts";
 import { QueueHome } from "../helpers/queue-home.ts";
+import { separateQueueProgram } from "../helpers/queue-program.ts";
 
 let home: QueueHome;
 beforeEach(() => {
@@ -188,7 +191,7 @@ class Server {
 
 test("a server has one for all its clients, and another when that one dies", async () => {
   home.write("bin/nothing", "");
-  symlinkSync(join(bin, "qmail-queue"), home.in("bin/qmail-queue"));
+  separateQueueProgram(home.in("bin/qmail-queue"));
   const server = new Server();
   await server.start();
   const replies = await Promise.all(Array.from({ length: 40 }, (_, index) => server.send(`m${index}`)));
@@ -208,7 +211,7 @@ test("a server has one for all its clients, and another when that one dies", asy
 
 test("a message that a dying one had is to be sent again", async () => {
   home.write("bin/nothing", "");
-  symlinkSync(join(bin, "qmail-queue"), home.in("bin/qmail-queue"));
+  separateQueueProgram(home.in("bin/qmail-queue"));
   const server = new Server();
   await server.start();
   expect(await server.send("first")).toStartWith("250 ");
@@ -220,6 +223,29 @@ test("a message that a dying one had is to be sent again", async () => {
   process.kill(writer, "SIGKILL");
   expect(await answer).toBe("451 qq crashed (#4.3.0)");
   expect(queued("todo").length).toBe(1);
+  await server.stop();
+});
+
+test("a server that would be what the queue program is needs none", async () => {
+  home.write("bin/nothing", "");
+  symlinkSync(join(bin, "qmail-queue"), home.in("bin/qmail-queue"));
+  const server = new Server();
+  await server.start();
+  const replies: string[] = [];
+  for (let round = 0; round < 8; round++)
+    replies.push(...(await Promise.all(Array.from({ length: 39 }, (_, index) => server.send(`m${index}`)))));
+  for (const reply of replies) expect(reply).toMatch(new RegExp(`^250 ok \\d+ qp ${server.child.pid}$`));
+  expect(server.children()).toEqual([]);
+  expect(queued("todo").length).toBe(312);
+  expect(queued("pid")).toEqual([]);
+  const modes = queued("mess").map((path) => statSync(home.in("queue", path)).mode & 0o777);
+  expect(new Set(modes)).toEqual(new Set([0o644]));
+  // A queue that is not there now is a temporary failure, and no reason to end.
+  renameSync(home.in("queue/todo"), home.in("queue/gone"));
+  expect(await server.send("m")).toBe("451 qq trouble creating files in queue (#4.3.0)");
+  renameSync(home.in("queue/gone"), home.in("queue/todo"));
+  expect(await server.send("m")).toStartWith("250 ");
+  expect(queued("todo").length).toBe(313);
   await server.stop();
 });
 
@@ -253,7 +279,7 @@ test("one that is not ours and silent is waited for once (set-user-id, as every 
 
 test("recipients that are more than a request holds go to a qmail-queue of their own", async () => {
   home.write("bin/nothing", "");
-  symlinkSync(join(bin, "qmail-queue"), home.in("bin/qmail-queue"));
+  separateQueueProgram(home.in("bin/qmail-queue"));
   const server = new Server();
   await server.start();
   expect(await server.send("first")).toStartWith("250 ");

@@ -51,7 +51,7 @@ export class Entry {
     const file = createPidFile(started);
     const pid = file.path;
     try {
-      this.id = attempt(queueExit.pid, () => BigInt.asUintN(64, fstatSync(file.fd, { bigint: true }).ino));
+      this.id = attempt(queueExit.pid, () => inodeNumber(file.fd));
       this.#mess = file;
       attempt(queueExit.mess, () => {
         const mess = queuePath("mess", this.id);
@@ -138,6 +138,12 @@ function syncNow({ files, directories }: Barrier): void {
 
 function writeFailure(failure: unknown): never {
   throw isSystemError(failure) ? new Exit(queueExit.write) : failure;
+}
+
+/** Few file systems have numbers that do not fit into a number, and asking for all of stat(2) in long ones is dear. */
+function inodeNumber(fd: number): bigint {
+  const { ino } = fstatSync(fd);
+  return Number.isSafeInteger(ino) ? BigInt(ino) : BigInt.asUintN(64, fstatSync(fd, { bigint: true }).ino);
 }
 
 function createPidFile(started: number): File {

@@ -34,7 +34,9 @@ export function queueSplit(): number {
 /** Path of a message's file relative to the queue: `mess/7/30`, `todo/30`. */
 export function relativePath(directory: QueueDirectory, id: number | bigint): string {
   if (!splitDirectories.has(directory)) return `${directory}/${id}`;
-  return `${directory}/${BigInt(id) % BigInt(queueSplit())}/${id}`;
+  const short = Number(id);
+  const folder = Number.isSafeInteger(short) ? short % queueSplit() : BigInt(id) % BigInt(queueSplit());
+  return `${directory}/${folder}/${id}`;
 }
 
 /** Path of a message's file. */

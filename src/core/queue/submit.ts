@@ -30,6 +30,10 @@ const residentLimit = 1 << 20;
 /** Messages in memory are held in blocks of this size, or larger where more comes at once. */
 const block = 16384;
 
+/** Blocks of messages that are over, for the next ones. */
+const spareBlocks: Buffer[] = [];
+const mostSpare = 64;
+
 /** How long filing a message from memory may take, in milliseconds. */
 const patience = 3600_000;
 
@@ -150,13 +154,21 @@ class Held {
       : [...this.#pieces.slice(0, -1), last.subarray(0, last.length - this.#free)];
   }
 
+  /** Nobody looks at it any more. */
+  protected reuse(): void {
+    for (const piece of this.#pieces.splice(0))
+      if (piece.length === block && spareBlocks.length < mostSpare) spareBlocks.push(piece);
+    this.#free = 0;
+  }
+
   message(bytes: Uint8Array): void {
     this.size += bytes.length;
     for (let offset = 0; offset < bytes.length; ) {
       const last = this.#pieces.at(-1);
       if (last === undefined || this.#free === 0) {
         this.#free = Math.max(block, bytes.length - offset);
-        this.#pieces.push(Buffer.allocUnsafeSlow(this.#free));
+        const spare = this.#free === block ? spareBlocks.pop() : undefined;
+        this.#pieces.push(spare ?? Buffer.allocUnsafeSlow(this.#free));
         continue;
       }
       const piece = bytes.subarray(offset, offset + this.#free);
@@ -229,7 +241,10 @@ class HeldForResident extends Held {
     try {
       if (this.abandoned) return { accepted: false, report: reportOf(queueExit.read), pid: process.pid };
       const { pieces: message, sender, recipients } = this;
-      return await this.#resident.submit({ message, sender, recipients });
+      const verdict = await this.#resident.submit({ message, sender, recipients });
+      // Without one, it goes another way.
+      if (verdict !== undefined) this.reuse();
+      return verdict;
     } finally {
       this.forget();
     }

@@ -112,10 +112,13 @@ export class Reader {
   }
 }
 
+/** A buffer that no Writer has at the moment: most have bytes for a few calls only, one after the other. */
+let spare: Buffer | undefined;
+
 /** Buffered writing to a descriptor. Nothing is written for sure before flush() returned. */
 export class Writer {
   readonly #fd: number;
-  readonly #buffer = Buffer.allocUnsafeSlow(chunk);
+  #buffer: Buffer | undefined;
   #used = 0;
   constructor(fd: number) {
     this.#fd = fd;
@@ -127,14 +130,19 @@ export class Writer {
     if (bytes.length > chunk - this.#used) this.flush();
     if (bytes.length > chunk) {
       writeAll(this.#fd, bytes);
-    } else {
-      this.#buffer.set(bytes, this.#used);
-      this.#used += bytes.length;
+      return;
     }
+    this.#buffer ??= spare ?? Buffer.allocUnsafeSlow(chunk);
+    if (this.#buffer === spare) spare = undefined;
+    this.#buffer.set(bytes, this.#used);
+    this.#used += bytes.length;
   }
 
   flush(): void {
+    if (this.#buffer === undefined) return;
     writeAll(this.#fd, this.#buffer.subarray(0, this.#used));
     this.#used = 0;
+    spare = this.#buffer;
+    this.#buffer = undefined;
   }
 }
