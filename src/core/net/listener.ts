@@ -1,11 +1,11 @@
 /** A server that stays: listens, asks the rules, counts, runs a session for each client, and ends in an orderly way. */
-import { createServer, type Server, type Socket } from "node:net";
-import { parseIp } from "../bytes/ip.ts";
+import { formatIp, parseIp } from "../bytes/ip.ts";
 import { leadingNumber } from "../bytes/text.ts";
 import { CdbFile } from "../control/cdbfile.ts";
 import { keepControls } from "../control/control.ts";
 import { type Rule, type RuleClient, ruleFor } from "../control/tcprules.ts";
 import { isSystemError, permanent, temporary } from "../exit.ts";
+import { type ClientSocket, type Listening, listenOn } from "../sys/accept.ts";
 import { environment } from "../sys/arguments.ts";
 import type { Variables } from "../sys/connection.ts";
 import type { Endpoint } from "../sys/endpoints.ts";
@@ -49,7 +49,7 @@ export async function listen(options: ListenOptions, service: Service): Promise<
   const { promise, resolve } = Promise.withResolvers<void>();
   process.on("SIGTERM", resolve);
   try {
-    await listener.open();
+    listener.open();
     becomeUser(options);
     keepControls();
     listener.admit();
@@ -65,7 +65,7 @@ export async function listen(options: ListenOptions, service: Service): Promise<
 class Listener {
   readonly #options: ListenOptions;
   readonly #service: Service;
-  readonly #servers: Server[] = [];
+  readonly #servers: Listening[] = [];
   readonly #clients = new Set<NetworkClient>();
   /** How many connections an address has. */
   readonly #perClient = new Map<string, number>();
@@ -80,43 +80,30 @@ class Listener {
   }
 
   /** Takes all addresses, or fails. */
-  async open(): Promise<void> {
-    const { addresses, backlog } = this.#options;
-    for (const { address, port } of addresses) {
-      const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-        this.#connected(socket),
-      );
-      const place = showPlace(address, port);
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen({ host: address, port, backlog, ipv6Only: true }, resolve);
-      }).catch((failure: unknown) => {
+  open(): void {
+    const { program, addresses, backlog } = this.#options;
+    for (const endpoint of addresses) {
+      try {
+        this.#servers.push(listenOn(endpoint, backlog, (socket) => this.#connected(socket)));
+      } catch (failure) {
         if (!isSystemError(failure)) throw failure;
         throw temporary(
-          `${this.#options.program}: fatal: unable to listen on ${place}: ${errorText(failure.code)}\n`,
+          `${program}: fatal: unable to listen on ${showPlace(endpoint)}: ${errorText(failure.code)}\n`,
         );
-      });
-      server.removeAllListeners("error");
-      // No descriptor left for a client: it waits, or goes elsewhere; those that are there go on.
-      server.on("error", (failure) => this.#log(`warning: unable to accept: ${failure.message}`));
-      this.#servers.push(server);
+      }
     }
   }
 
   /** From now on clients are served. */
   admit(): void {
     this.#admitting = true;
-    for (const server of this.#servers) {
-      const bound = server.address();
-      if (bound !== null && typeof bound === "object")
-        this.#log(`status: listening on ${showPlace(bound.address, bound.port)}`);
-    }
+    for (const { endpoint } of this.#servers) this.#log(`status: listening on ${showPlace(endpoint)}`);
   }
 
   /** No new clients; what is under way may end. */
   async drain(): Promise<void> {
     this.#admitting = false;
-    for (const server of this.#servers) server.close();
+    for (const server of this.#servers) server.stop();
     for (const client of this.#clients) client.drain();
     const timer = setTimeout(() => this.cut(), drainLimit);
     await Promise.race([Promise.allSettled(this.#sessions), this.#late.promise]);
@@ -128,13 +115,18 @@ class Listener {
     setTimeout(() => this.#late.resolve(), cutLimit);
   }
 
-  #connected(socket: Socket): void {
-    const client = new NetworkClient(socket);
+  #connected(socket: ClientSocket): NetworkClient | undefined {
     const ip = plainIp(socket.remoteAddress);
     if (!this.#admitting || ip === undefined) {
-      client.cut();
-      return;
+      socket.close();
+      return undefined;
     }
+    const client = new NetworkClient(socket);
+    this.#serve(client, socket, ip);
+    return client;
+  }
+
+  #serve(client: NetworkClient, socket: ClientSocket, ip: string): void {
     const session = this.#session(client, socket, ip)
       .catch((failure: unknown) => {
         if (failure instanceof PeerGone) return;
@@ -150,7 +142,7 @@ class Listener {
     this.#sessions.add(session);
   }
 
-  async #session(client: NetworkClient, socket: Socket, ip: string): Promise<void> {
+  async #session(client: NetworkClient, socket: ClientSocket, ip: string): Promise<void> {
     if (this.#isFull(ip)) {
       client.setPatience(1);
       await client.write(this.#service.refusal);
@@ -187,7 +179,7 @@ class Listener {
     localPort,
     remoteAddress,
     remotePort,
-  }: Socket): Promise<Record<string, Buffer>> {
+  }: ClientSocket): Promise<Record<string, Buffer>> {
     const { inquiries } = this.#options;
     if (inquiries.reverseDns === undefined && inquiries.ident === undefined) return {};
     const { inquire } = await import("./inquiry.ts");
@@ -270,8 +262,8 @@ function endpoint(address: string | undefined, port: number | undefined): Endpoi
   return parsed === undefined || port === undefined ? undefined : { address: parsed, port };
 }
 
-const showPlace = (address: string, port: number): string =>
-  parseIp(address)?.length === 16 ? `[${address}]:${port}` : `${address}:${port}`;
+const showPlace = ({ address, port }: Endpoint): string =>
+  address.length === 16 ? `[${formatIp(address)}]:${port}` : `${formatIp(address)}:${port}`;
 
 /** Gives up what root may do. */
 function becomeUser({ program, user }: ListenOptions): void {
