@@ -1,10 +1,9 @@
 /** Lists of hosts and `.domain`s, above all control/rcpthosts: whom strangers may send mail to (qmail-smtpd(8)). */
-import { statSync } from "node:fs";
 import { lowerCase } from "../bytes/text.ts";
 import { isSystemError } from "../exit.ts";
 import { inHome } from "../sys/home.ts";
 import { CdbFile } from "./cdbfile.ts";
-import { readControl, significantLines } from "./control.ts";
+import { hasControl, readControl, significantLines } from "./control.ts";
 
 const at = 64;
 const dot = 46;
@@ -57,10 +56,10 @@ export class RcptHosts {
 }
 
 function openMore(): CdbFile | undefined {
-  const path = inHome("control", "morercpthosts.cdb");
+  const name = "morercpthosts.cdb";
   try {
     // Asking first costs less than an error, and most hosts have none.
-    return statSync(path, { throwIfNoEntry: false }) && new CdbFile(path);
+    return hasControl(name) ? new CdbFile(inHome("control", name)) : undefined;
   } catch (failure) {
     if (isSystemError(failure, "ENOENT")) return undefined;
     throw failure;

@@ -1,9 +1,8 @@
 /** A server that stays: listens, asks the rules, counts, runs a session for each client, and ends in an orderly way. */
 import { formatIp, parseIp } from "../bytes/ip.ts";
 import { leadingNumber } from "../bytes/text.ts";
-import { CdbFile } from "../control/cdbfile.ts";
 import { keepControls } from "../control/control.ts";
-import { type Rule, type RuleClient, ruleFor } from "../control/tcprules.ts";
+import { RulesFile } from "../control/rules-file.ts";
 import { isSystemError, permanent, temporary } from "../exit.ts";
 import { type ClientSocket, type Listening, listenOn } from "../sys/accept.ts";
 import { environment } from "../sys/arguments.ts";
@@ -72,9 +71,14 @@ class Listener {
   readonly #sessions = new Set<Promise<void>>();
   /** Resolves when what still goes on after a cut is left to itself. */
   readonly #late = Promise.withResolvers<void>();
+  readonly #rules: RulesFile | undefined;
+  readonly #asks: boolean;
   #admitting = false;
 
   constructor(options: ListenOptions, service: Service) {
+    const { rules, inquiries } = options;
+    this.#rules = rules === undefined ? undefined : new RulesFile(rules);
+    this.#asks = inquiries.reverseDns !== undefined || inquiries.ident !== undefined;
     this.#options = { ...options, connections: Math.min(options.connections, room()) };
     this.#service = service;
   }
@@ -151,29 +155,29 @@ class Listener {
       return;
     }
     this.#enter(client, ip);
-    const asked = await this.#inquire(socket);
-    const rule = this.#rule({
+    const asked = this.#asks ? await this.#inquire(socket) : {};
+    // What cannot be read lets nobody in.
+    const rule = this.#rules?.ruleFor({
       ip,
       host: asked.TCPREMOTEHOST?.toString("latin1"),
       info: asked.TCPREMOTEINFO?.toString("latin1"),
     });
     if (rule?.denied) return;
-    const text = (value: string | number | undefined) => Buffer.from(String(value ?? ""));
     const changed: Record<string, Buffer> = {
-      PROTO: text("TCP"),
-      TCPREMOTEIP: text(ip),
-      TCPREMOTEPORT: text(socket.remotePort),
-      TCPLOCALIP: text(plainIp(socket.localAddress)),
-      TCPLOCALPORT: text(socket.localPort),
+      PROTO: protocol,
+      TCPREMOTEIP: Buffer.from(ip),
+      TCPREMOTEPORT: Buffer.from(String(socket.remotePort ?? "")),
+      TCPLOCALIP: Buffer.from(plainIp(socket.localAddress) ?? ""),
+      TCPLOCALPORT: Buffer.from(String(socket.localPort ?? "")),
       ...asked,
-      ...Object.fromEntries(rule?.variables ?? []),
     };
+    for (const [name, value] of rule?.variables ?? []) changed[name] = value;
     const variable: Variables = (name) => changed[name] ?? inherited(name);
     if (await this.#isImpatient(client, variable)) return;
     await this.#service.serve(client, variable, changed);
   }
 
-  /** What is asked about the client, if anything. */
+  /** What others say about the client. */
   async #inquire({
     localAddress,
     localPort,
@@ -181,7 +185,6 @@ class Listener {
     remotePort,
   }: ClientSocket): Promise<Record<string, Buffer>> {
     const { inquiries } = this.#options;
-    if (inquiries.reverseDns === undefined && inquiries.ident === undefined) return {};
     const { inquire } = await import("./inquiry.ts");
     const local = endpoint(localAddress, localPort);
     const remote = endpoint(remoteAddress, remotePort);
@@ -218,17 +221,6 @@ class Listener {
     else this.#perClient.delete(ip);
   }
 
-  /** The file is opened for each client, so that a new one counts at once. What cannot be read lets nobody in. */
-  #rule(client: RuleClient): Rule | undefined {
-    if (this.#options.rules === undefined) return undefined;
-    const file = new CdbFile(this.#options.rules);
-    try {
-      return ruleFor(client, (key) => file.find(key));
-    } finally {
-      file.close();
-    }
-  }
-
   #log(text: string): void {
     try {
       writeAll(2, Buffer.from(`${this.#options.program}: ${text}\n`));
@@ -249,9 +241,19 @@ function room(): number {
   return Math.max(1, Math.floor((openFileLimit() - reserved) / 2));
 }
 
-/** Of what the process was started with, nothing that would be about another client. */
-const inherited: Variables = (name) =>
-  name === "TCPREMOTEHOST" || name === "TCPREMOTEINFO" ? undefined : environment(name);
+const protocol = Buffer.from("TCP");
+
+/** What the process was started with; a server that stays looks the same few names up for every client. */
+const started = new Map<string, Buffer | undefined>([
+  // Nothing that would be about another client.
+  ["TCPREMOTEHOST", undefined],
+  ["TCPREMOTEINFO", undefined],
+]);
+
+const inherited: Variables = (name) => {
+  if (!started.has(name)) started.set(name, environment(name));
+  return started.get(name);
+};
 
 /** An IPv4 client on an IPv6 socket is shown as what it is. */
 const plainIp = (address: string | undefined): string | undefined =>
