@@ -11,21 +11,40 @@ import { KeptFiles } from "./kept-files.ts";
 const lineFeed = 10;
 const comment = 35;
 
+let keeping = false;
+let files: KeptFiles | undefined;
+/** `files` are those of the home, as was found out a moment ago. */
+let certain = false;
+
 /** From now on what did not change is not read again. For programs that stay. */
 export function keepControls(): void {
-  kept ??= new KeptFiles(inHome("control"));
+  keeping = true;
 }
 
-let kept: KeptFiles | undefined;
+/** The files that are kept; undefined where none are. */
+function kept(): KeptFiles | undefined {
+  if (!keeping || (certain && files !== undefined)) return files;
+  const directory = inHome("control");
+  if (files?.directory !== directory) files = new KeptFiles(directory);
+  return files;
+}
 
 /** What `work` reads of the control files is of one moment, so that their directory is looked at once for all of it. */
 export function atOneMoment<Result>(work: () => Result): Result {
-  return kept === undefined ? work() : kept.atOneMoment(work);
+  const files = kept();
+  if (files === undefined) return work();
+  certain = true;
+  try {
+    return files.atOneMoment(work);
+  } finally {
+    certain = false;
+  }
 }
 
 /** The bytes of control/`name`, or undefined if there is no such file. Any other trouble is thrown. */
 export function readControl(name: string): Buffer | undefined {
-  if (kept !== undefined) return kept.read(name);
+  const files = kept();
+  if (files !== undefined) return files.read(name);
   try {
     return readFileSync(inHome("control", name));
   } catch (failure) {
@@ -36,7 +55,8 @@ export function readControl(name: string): Buffer | undefined {
 
 /** Whether there is a file control/`name`; which may be gone when it is opened. */
 export function hasControl(name: string): boolean {
-  if (kept !== undefined) return kept.status(name) !== undefined;
+  const files = kept();
+  if (files !== undefined) return files.status(name) !== undefined;
   return statSync(inHome("control", name), { throwIfNoEntry: false }) !== undefined;
 }
 

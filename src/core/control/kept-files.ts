@@ -24,7 +24,7 @@ export const isSame = (one: Stats, other: Stats): boolean =>
 export const isSettled = ({ ctimeMs }: Stats): boolean => Date.now() - ctimeMs > unsettled;
 
 export class KeptFiles {
-  readonly #directory: string;
+  readonly directory: string;
   readonly #files = new Map<string, Kept>();
   /** The directory when the absent names were looked for. */
   #seen: Stats | undefined;
@@ -33,7 +33,7 @@ export class KeptFiles {
   #looked = false;
 
   constructor(directory: string) {
-    this.#directory = directory;
+    this.directory = directory;
   }
 
   /** The directory is looked at once for all that `work` reads. */
@@ -77,12 +77,12 @@ export class KeptFiles {
   }
 
   #path(name: string): string {
-    return `${this.#directory}/${name}`;
+    return `${this.directory}/${name}`;
   }
 
   /** Names that come into the directory, or leave it, change it. */
   #look(): void {
-    const stat = status(this.#directory);
+    const stat = status(this.directory);
     if (stat !== undefined && this.#seen !== undefined && isSame(stat, this.#seen)) return;
     this.#absent.clear();
     this.#seen = stat !== undefined && isSettled(stat) ? stat : undefined;
