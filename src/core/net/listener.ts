@@ -88,7 +88,9 @@ class Listener {
     const { program, addresses, backlog } = this.#options;
     for (const endpoint of addresses) {
       try {
-        this.#servers.push(listenOn(endpoint, backlog, (socket) => this.#connected(socket)));
+        const server = listenOn(endpoint, backlog, (socket) => this.#connected(socket, local));
+        const local = fixedEnd(server.endpoint);
+        this.#servers.push(server);
       } catch (failure) {
         if (!isSystemError(failure)) throw failure;
         throw temporary(
@@ -119,19 +121,20 @@ class Listener {
     setTimeout(() => this.#late.resolve(), cutLimit);
   }
 
-  #connected(socket: ClientSocket): NetworkClient | undefined {
+  #connected(socket: ClientSocket, local: LocalEnd | undefined): NetworkClient | undefined {
     const ip = plainIp(socket.remoteAddress);
     if (!this.#admitting || ip === undefined) {
       socket.close();
       return undefined;
     }
     const client = new NetworkClient(socket);
-    this.#serve(client, socket, ip);
+    this.#serve(client, { socket, ip, local: local ?? localEnd(socket.localAddress, socket.localPort) });
     return client;
   }
 
-  #serve(client: NetworkClient, socket: ClientSocket, ip: string): void {
-    const session = this.#session(client, socket, ip)
+  #serve(client: NetworkClient, ends: Ends): void {
+    const { ip } = ends;
+    const session = this.#session(client, ends)
       .catch((failure: unknown) => {
         if (failure instanceof PeerGone) return;
         this.#log(
@@ -146,7 +149,7 @@ class Listener {
     this.#sessions.add(session);
   }
 
-  async #session(client: NetworkClient, socket: ClientSocket, ip: string): Promise<void> {
+  async #session(client: NetworkClient, { socket, ip, local }: Ends): Promise<void> {
     if (this.#isFull(ip)) {
       client.setPatience(1);
       await client.write(this.#service.refusal);
@@ -167,8 +170,8 @@ class Listener {
       PROTO: protocol,
       TCPREMOTEIP: Buffer.from(ip),
       TCPREMOTEPORT: Buffer.from(String(socket.remotePort ?? "")),
-      TCPLOCALIP: Buffer.from(plainIp(socket.localAddress) ?? ""),
-      TCPLOCALPORT: Buffer.from(String(socket.localPort ?? "")),
+      TCPLOCALIP: local.ip,
+      TCPLOCALPORT: local.port,
       ...asked,
     };
     for (const [name, value] of rule?.variables ?? []) changed[name] = value;
@@ -254,6 +257,29 @@ const inherited: Variables = (name) => {
   if (!started.has(name)) started.set(name, environment(name));
   return started.get(name);
 };
+
+/** Our end of a connection, as the environment tells it. */
+interface LocalEnd {
+  ip: Buffer;
+  port: Buffer;
+}
+
+/** A connection, and who is at its ends. */
+interface Ends {
+  socket: ClientSocket;
+  ip: string;
+  local: LocalEnd;
+}
+
+const localEnd = (address: string | undefined, port: number | undefined): LocalEnd => ({
+  ip: Buffer.from(plainIp(address) ?? ""),
+  port: Buffer.from(String(port ?? "")),
+});
+
+/** What is listened on is our end of every connection, unless it stands for all our addresses. */
+function fixedEnd({ address, port }: Endpoint): LocalEnd | undefined {
+  return address.every((byte) => byte === 0) ? undefined : localEnd(formatIp(address), port);
+}
 
 /** An IPv4 client on an IPv6 socket is shown as what it is. */
 const plainIp = (address: string | undefined): string | undefined =>
