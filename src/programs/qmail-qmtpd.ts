@@ -1,6 +1,6 @@
 /** qmail-qmtpd(8): takes mail from a QMTP client on descriptors 0 and 1, or from all that connect, and gives it to qmail-queue. */
 import { CdbDamaged } from "../core/control/cdbfile.ts";
-import { me } from "../core/control/control.ts";
+import { atOneMoment, me } from "../core/control/control.ts";
 import { databytes } from "../core/control/databytes.ts";
 import { RcptHosts } from "../core/control/rcpthosts.ts";
 import { isSystemError, temporary } from "../core/exit.ts";
@@ -56,16 +56,16 @@ async function stay(args: Buffer[]): Promise<number> {
 
 /** Settings of one session, and whose mail is taken. */
 function readSettings(variable: Variables): { settings: QmtpSettings; hosts: RcptHosts } {
-  return attempt(() => {
+  const read = () => {
     me(); // Not needed; but where control files cannot be read, nothing is taken.
-    const hosts = new RcptHosts();
     const settings = {
       connection: connection(variable),
       relayClient: variable("RELAYCLIENT"),
       sizeLimit: databytes(variable),
     };
-    return { settings, hosts };
-  });
+    return { settings, hosts: new RcptHosts() };
+  };
+  return attempt(() => atOneMoment(read));
 }
 
 function common(hosts: RcptHosts): Pick<QmtpHost, "now" | "allows"> {

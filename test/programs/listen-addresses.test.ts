@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { netstring } from "../../src/core/wire/netstring.ts";
-import { Resident, ServerHome, type Start } from "../helpers/server.ts";
-import { session, steady } from "../helpers/talk.ts";
+import { Resident, ServerHome, type Start, until } from "../helpers/server.ts";
+import { session, steady, Talk } from "../helpers/talk.ts";
 
 setDefaultTimeout(300_000);
 
@@ -134,4 +134,38 @@ describe.each(rows)("$program", ({ program, input, heard, received }) => {
       { host: "127.0.0.1", port: four },
     ]);
   });
+});
+
+test.skipIf(!ipv6)(
+  `listening on all addresses, our end is the one that the client asked for${needs}`,
+  async () => {
+    using home = new ServerHome();
+    await using server = await Resident.start(home, { listen: ["0.0.0.0:0", "[::]:0"] });
+    expect(server.log).toMatch(/listening on 0\.0\.0\.0:\d+\n.*listening on \[::\]:\d+\n/);
+    const message = "MAIL FROM:<a@b>\r\nRCPT TO:<joe@test.example>\r\nDATA\r\n\r\n.\r\nQUIT\r\n";
+    for (const [index, host] of [
+      [0, "127.0.0.1"],
+      [0, "127.0.0.3"],
+      [1, "::1"],
+    ] as const) {
+      await session({ host, port: server.ports[index] ?? 0 }, message);
+      expect(home.queued().map(({ text }) => /by (\S+) with/.exec(text)?.[1])).toEqual([host]);
+      home.empty();
+    }
+  },
+);
+
+test("no more than --backlog clients wait to be taken in", async () => {
+  using home = new ServerHome();
+  await using server = await Resident.start(home, { options: ["--backlog", "3"] });
+  server.signal("SIGSTOP");
+  const talks = Array.from({ length: 30 }, () => new Talk(server.port));
+  let connected = 0;
+  for (const { socket } of talks) socket.on("connect", () => connected++);
+  await until("the backlog is full", () => connected >= 4);
+  await Bun.sleep(500);
+  expect(connected).toBe(4); // The kernel lets one more in than it is told.
+  server.signal("SIGCONT");
+  await until("those are greeted", () => talks.filter(({ text }) => text.startsWith("220")).length >= 4);
+  for (const { socket } of talks) socket.destroy();
 });

@@ -2,55 +2,63 @@
  * Control files, read as qmail-control(5) says: one value in the first line, or a line each; blanks and tabs at the
  * end of a line do not count, nor do empty lines and lines that begin with `#` in lists.
  */
-import { readFileSync, type Stats, statSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { leadingNumber, splitAt, trimEnd } from "../bytes/text.ts";
 import { isSystemError } from "../exit.ts";
 import { inHome } from "../sys/home.ts";
+import { KeptFiles } from "./kept-files.ts";
 
 const lineFeed = 10;
 const comment = 35;
 
-/** What a program that stays has read: the bytes of a file, and which file that was. */
-interface Kept {
-  stat: Stats;
-  bytes: Buffer;
+let keeping = false;
+let files: KeptFiles | undefined;
+/** `files` are those of the home, as was found out a moment ago. */
+let certain = false;
+
+/** From now on what did not change is not read again. For programs that stay. */
+export function keepControls(): void {
+  keeping = true;
 }
 
-let kept: Map<string, Kept> | undefined;
+/** The files that are kept; undefined where none are. */
+function kept(): KeptFiles | undefined {
+  if (!keeping || (certain && files !== undefined)) return files;
+  const directory = inHome("control");
+  if (files?.directory !== directory) files = new KeptFiles(directory);
+  return files;
+}
 
-/** A file that changed so short a while ago, in milliseconds, may change again without its times telling. */
-const unsettled = 2000;
-
-/** From now on a file that did not change is not read again. For programs that stay. */
-export function keepControls(): void {
-  kept ??= new Map();
+/** What `work` reads of the control files is of one moment, so that their directory is looked at once for all of it. */
+export function atOneMoment<Result>(work: () => Result): Result {
+  const files = kept();
+  if (files === undefined) return work();
+  certain = true;
+  try {
+    return files.atOneMoment(work);
+  } finally {
+    certain = false;
+  }
 }
 
 /** The bytes of control/`name`, or undefined if there is no such file. Any other trouble is thrown. */
 export function readControl(name: string): Buffer | undefined {
-  const path = inHome("control", name);
+  const files = kept();
+  if (files !== undefined) return files.read(name);
   try {
-    return kept === undefined ? readFileSync(path) : readChanged(kept, path);
+    return readFileSync(inHome("control", name));
   } catch (failure) {
     if (isSystemError(failure, "ENOENT")) return undefined;
     throw failure;
   }
 }
 
-/** Looks whether it is still the file that was read; the time of its last change can not be set by anybody. */
-function readChanged(files: Map<string, Kept>, path: string): Buffer | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined) return undefined;
-  const known = files.get(path);
-  if (known !== undefined && isSame(known.stat, stat)) return known.bytes;
-  const bytes = readFileSync(path);
-  if (Date.now() - stat.ctimeMs > unsettled) files.set(path, { stat, bytes });
-  else files.delete(path);
-  return bytes;
+/** Whether there is a file control/`name`; which may be gone when it is opened. */
+export function hasControl(name: string): boolean {
+  const files = kept();
+  if (files !== undefined) return files.status(name) !== undefined;
+  return statSync(inHome("control", name), { throwIfNoEntry: false }) !== undefined;
 }
-
-const isSame = (one: Stats, other: Stats): boolean =>
-  one.ctimeMs === other.ctimeMs && one.ino === other.ino && one.size === other.size && one.dev === other.dev;
 
 /** The first line, without blanks at its end. */
 export function controlLine(name: string): Buffer | undefined {

@@ -1,13 +1,11 @@
 /** Lists of hosts and `.domain`s, above all control/rcpthosts: whom strangers may send mail to (qmail-smtpd(8)). */
-import { statSync } from "node:fs";
-import { lowerCase } from "../bytes/text.ts";
+import { bytes, lowerCase } from "../bytes/text.ts";
 import { isSystemError } from "../exit.ts";
 import { inHome } from "../sys/home.ts";
 import { CdbFile } from "./cdbfile.ts";
-import { readControl, significantLines } from "./control.ts";
+import { hasControl, readControl, significantLines } from "./control.ts";
 
 const at = 64;
-const dot = 46;
 
 /** What was made of the bytes of a file, for as long as they are kept. */
 const lists = new WeakMap<Buffer, HostList>();
@@ -33,7 +31,7 @@ export class HostList {
 
   /** Whether the host of an address is listed; without an @ it has none. */
   has(address: Buffer): boolean {
-    return endings(address).some((name) => this.#hosts.has(name.toString("latin1")));
+    return endings(address).some((name) => this.#hosts.has(name));
   }
 }
 
@@ -48,7 +46,8 @@ export class RcptHosts {
    */
   allows(address: Buffer): boolean {
     if (this.#hosts === undefined || !address.includes(at) || this.#hosts.has(address)) return true;
-    return endings(address).some((name) => this.#more?.find(name) !== undefined);
+    const more = this.#more;
+    return more !== undefined && endings(address).some((name) => more.find(bytes(name)) !== undefined);
   }
 
   close(): void {
@@ -57,22 +56,23 @@ export class RcptHosts {
 }
 
 function openMore(): CdbFile | undefined {
-  const path = inHome("control", "morercpthosts.cdb");
+  const name = "morercpthosts.cdb";
   try {
     // Asking first costs less than an error, and most hosts have none.
-    return statSync(path, { throwIfNoEntry: false }) && new CdbFile(path);
+    return hasControl(name) ? new CdbFile(inHome("control", name)) : undefined;
   } catch (failure) {
     if (isSystemError(failure, "ENOENT")) return undefined;
     throw failure;
   }
 }
 
-/** Of `a@B.c.d`: `b.c.d`, `.c.d`, `.d`. */
-function endings(address: Buffer): Buffer[] {
+/** Of `a@B.c.d`: `b.c.d`, `.c.d`, `.d`; a character each byte. */
+function endings(address: Buffer): string[] {
   const separator = address.lastIndexOf(at);
   if (separator < 0) return [];
-  const host = lowerCase(address.subarray(separator + 1));
-  return Array.from(host.keys())
-    .filter((index) => index === 0 || host[index] === dot)
-    .map((index) => host.subarray(index));
+  const host = lowerCase(address.subarray(separator + 1)).toString("latin1");
+  const found = host === "" ? [] : [host];
+  for (let start = host.indexOf(".", 1); start >= 0; start = host.indexOf(".", start + 1))
+    found.push(host.slice(start));
+  return found;
 }

@@ -34,9 +34,14 @@ export function dateAndTime(when: Calendar): string {
   return `${when.day} ${months[when.month]} ${when.year} ${clock(when)}`;
 }
 
+/** The last date that was asked for: servers ask for that of the same second many times. */
+let last = { unixSeconds: Number.NaN, text: "" };
+
 /** The time in GMT as RFC 822, 5.1 and a line feed: `22 Nov 2026 21:26:10 -0000\n`. */
 export function date822(unixSeconds: number): string {
-  return `${dateAndTime(gmt(unixSeconds))} -0000\n`;
+  if (unixSeconds !== last.unixSeconds)
+    last = { unixSeconds, text: `${dateAndTime(gmt(unixSeconds))} -0000\n` };
+  return last.text;
 }
 
 /** A local time as RFC 822, with the zone that makes it the same as `unixSeconds`: `22 Nov 2026 22:26:10 +0100\n`. */

@@ -2,12 +2,13 @@
 import { parseArgs } from "node:util";
 import { parseIp } from "../bytes/ip.ts";
 import { permanent } from "../exit.ts";
+import type { Endpoint } from "../sys/endpoints.ts";
 import type { Inquiries } from "./inquiry.ts";
 
 /** What to listen on, and for whom. */
 export interface ListenOptions {
   program: string;
-  addresses: { address: string; port: number }[];
+  addresses: Endpoint[];
   /** The most connections at once: in all, and of one client address. */
   connections: number;
   perClient: number;
@@ -84,12 +85,12 @@ export function listenOptions(program: string, args: readonly Buffer[]): ListenO
 }
 
 /** `127.0.0.1:25` or `[::1]:25`. */
-export function placeOf(text: string): { address: string; port: number } | undefined {
+export function placeOf(text: string): Endpoint | undefined {
   const [, ipv6, ipv4, digits] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text) ?? [];
-  const address = ipv6 ?? ipv4;
+  const address = parseIp(ipv6 ?? ipv4 ?? "");
   const port = Number(digits);
   if (address === undefined || port > 65535) return undefined;
-  return parseIp(address)?.length === (ipv6 === undefined ? 4 : 16) ? { address, port } : undefined;
+  return address.length === (ipv6 === undefined ? 4 : 16) ? { address, port } : undefined;
 }
 
 function attempt<Result>(complain: (what: string) => Error, work: () => Result): Result {

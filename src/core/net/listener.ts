@@ -1,11 +1,10 @@
 /** A server that stays: listens, asks the rules, counts, runs a session for each client, and ends in an orderly way. */
-import { createServer, type Server, type Socket } from "node:net";
-import { parseIp } from "../bytes/ip.ts";
+import { formatIp, parseIp } from "../bytes/ip.ts";
 import { leadingNumber } from "../bytes/text.ts";
-import { CdbFile } from "../control/cdbfile.ts";
 import { keepControls } from "../control/control.ts";
-import { type Rule, type RuleClient, ruleFor } from "../control/tcprules.ts";
+import { RulesFile } from "../control/rules-file.ts";
 import { isSystemError, permanent, temporary } from "../exit.ts";
+import { type ClientSocket, type Listening, listenOn } from "../sys/accept.ts";
 import { environment } from "../sys/arguments.ts";
 import type { Variables } from "../sys/connection.ts";
 import type { Endpoint } from "../sys/endpoints.ts";
@@ -49,7 +48,7 @@ export async function listen(options: ListenOptions, service: Service): Promise<
   const { promise, resolve } = Promise.withResolvers<void>();
   process.on("SIGTERM", resolve);
   try {
-    await listener.open();
+    listener.open();
     becomeUser(options);
     keepControls();
     listener.admit();
@@ -65,58 +64,52 @@ export async function listen(options: ListenOptions, service: Service): Promise<
 class Listener {
   readonly #options: ListenOptions;
   readonly #service: Service;
-  readonly #servers: Server[] = [];
+  readonly #servers: Listening[] = [];
   readonly #clients = new Set<NetworkClient>();
   /** How many connections an address has. */
   readonly #perClient = new Map<string, number>();
   readonly #sessions = new Set<Promise<void>>();
   /** Resolves when what still goes on after a cut is left to itself. */
   readonly #late = Promise.withResolvers<void>();
+  readonly #rules: RulesFile | undefined;
+  readonly #asks: boolean;
   #admitting = false;
 
   constructor(options: ListenOptions, service: Service) {
+    const { rules, inquiries } = options;
+    this.#rules = rules === undefined ? undefined : new RulesFile(rules);
+    this.#asks = inquiries.reverseDns !== undefined || inquiries.ident !== undefined;
     this.#options = { ...options, connections: Math.min(options.connections, room()) };
     this.#service = service;
   }
 
   /** Takes all addresses, or fails. */
-  async open(): Promise<void> {
-    const { addresses, backlog } = this.#options;
-    for (const { address, port } of addresses) {
-      const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
-        this.#connected(socket),
-      );
-      const place = showPlace(address, port);
-      await new Promise<void>((resolve, reject) => {
-        server.once("error", reject);
-        server.listen({ host: address, port, backlog, ipv6Only: true }, resolve);
-      }).catch((failure: unknown) => {
+  open(): void {
+    const { program, addresses, backlog } = this.#options;
+    for (const endpoint of addresses) {
+      try {
+        const server = listenOn(endpoint, backlog, (socket) => this.#connected(socket, local));
+        const local = fixedEnd(server.endpoint);
+        this.#servers.push(server);
+      } catch (failure) {
         if (!isSystemError(failure)) throw failure;
         throw temporary(
-          `${this.#options.program}: fatal: unable to listen on ${place}: ${errorText(failure.code)}\n`,
+          `${program}: fatal: unable to listen on ${showPlace(endpoint)}: ${errorText(failure.code)}\n`,
         );
-      });
-      server.removeAllListeners("error");
-      // No descriptor left for a client: it waits, or goes elsewhere; those that are there go on.
-      server.on("error", (failure) => this.#log(`warning: unable to accept: ${failure.message}`));
-      this.#servers.push(server);
+      }
     }
   }
 
   /** From now on clients are served. */
   admit(): void {
     this.#admitting = true;
-    for (const server of this.#servers) {
-      const bound = server.address();
-      if (bound !== null && typeof bound === "object")
-        this.#log(`status: listening on ${showPlace(bound.address, bound.port)}`);
-    }
+    for (const { endpoint } of this.#servers) this.#log(`status: listening on ${showPlace(endpoint)}`);
   }
 
   /** No new clients; what is under way may end. */
   async drain(): Promise<void> {
     this.#admitting = false;
-    for (const server of this.#servers) server.close();
+    for (const server of this.#servers) server.stop();
     for (const client of this.#clients) client.drain();
     const timer = setTimeout(() => this.cut(), drainLimit);
     await Promise.race([Promise.allSettled(this.#sessions), this.#late.promise]);
@@ -128,14 +121,20 @@ class Listener {
     setTimeout(() => this.#late.resolve(), cutLimit);
   }
 
-  #connected(socket: Socket): void {
-    const client = new NetworkClient(socket);
+  #connected(socket: ClientSocket, local: LocalEnd | undefined): NetworkClient | undefined {
     const ip = plainIp(socket.remoteAddress);
     if (!this.#admitting || ip === undefined) {
-      client.cut();
-      return;
+      socket.close();
+      return undefined;
     }
-    const session = this.#session(client, socket, ip)
+    const client = new NetworkClient(socket);
+    this.#serve(client, { socket, ip, local: local ?? localEnd(socket.localAddress, socket.localPort) });
+    return client;
+  }
+
+  #serve(client: NetworkClient, ends: Ends): void {
+    const { ip } = ends;
+    const session = this.#session(client, ends)
       .catch((failure: unknown) => {
         if (failure instanceof PeerGone) return;
         this.#log(
@@ -150,7 +149,7 @@ class Listener {
     this.#sessions.add(session);
   }
 
-  async #session(client: NetworkClient, socket: Socket, ip: string): Promise<void> {
+  async #session(client: NetworkClient, { socket, ip, local }: Ends): Promise<void> {
     if (this.#isFull(ip)) {
       client.setPatience(1);
       await client.write(this.#service.refusal);
@@ -159,37 +158,36 @@ class Listener {
       return;
     }
     this.#enter(client, ip);
-    const asked = await this.#inquire(socket);
-    const rule = this.#rule({
+    const asked = this.#asks ? await this.#inquire(socket) : {};
+    // What cannot be read lets nobody in.
+    const rule = this.#rules?.ruleFor({
       ip,
       host: asked.TCPREMOTEHOST?.toString("latin1"),
       info: asked.TCPREMOTEINFO?.toString("latin1"),
     });
     if (rule?.denied) return;
-    const text = (value: string | number | undefined) => Buffer.from(String(value ?? ""));
     const changed: Record<string, Buffer> = {
-      PROTO: text("TCP"),
-      TCPREMOTEIP: text(ip),
-      TCPREMOTEPORT: text(socket.remotePort),
-      TCPLOCALIP: text(plainIp(socket.localAddress)),
-      TCPLOCALPORT: text(socket.localPort),
+      PROTO: protocol,
+      TCPREMOTEIP: Buffer.from(ip),
+      TCPREMOTEPORT: Buffer.from(String(socket.remotePort ?? "")),
+      TCPLOCALIP: local.ip,
+      TCPLOCALPORT: local.port,
       ...asked,
-      ...Object.fromEntries(rule?.variables ?? []),
     };
+    for (const [name, value] of rule?.variables ?? []) changed[name] = value;
     const variable: Variables = (name) => changed[name] ?? inherited(name);
     if (await this.#isImpatient(client, variable)) return;
     await this.#service.serve(client, variable, changed);
   }
 
-  /** What is asked about the client, if anything. */
+  /** What others say about the client. */
   async #inquire({
     localAddress,
     localPort,
     remoteAddress,
     remotePort,
-  }: Socket): Promise<Record<string, Buffer>> {
+  }: ClientSocket): Promise<Record<string, Buffer>> {
     const { inquiries } = this.#options;
-    if (inquiries.reverseDns === undefined && inquiries.ident === undefined) return {};
     const { inquire } = await import("./inquiry.ts");
     const local = endpoint(localAddress, localPort);
     const remote = endpoint(remoteAddress, remotePort);
@@ -226,17 +224,6 @@ class Listener {
     else this.#perClient.delete(ip);
   }
 
-  /** The file is opened for each client, so that a new one counts at once. What cannot be read lets nobody in. */
-  #rule(client: RuleClient): Rule | undefined {
-    if (this.#options.rules === undefined) return undefined;
-    const file = new CdbFile(this.#options.rules);
-    try {
-      return ruleFor(client, (key) => file.find(key));
-    } finally {
-      file.close();
-    }
-  }
-
   #log(text: string): void {
     try {
       writeAll(2, Buffer.from(`${this.#options.program}: ${text}\n`));
@@ -257,9 +244,42 @@ function room(): number {
   return Math.max(1, Math.floor((openFileLimit() - reserved) / 2));
 }
 
-/** Of what the process was started with, nothing that would be about another client. */
-const inherited: Variables = (name) =>
-  name === "TCPREMOTEHOST" || name === "TCPREMOTEINFO" ? undefined : environment(name);
+const protocol = Buffer.from("TCP");
+
+/** What the process was started with; a server that stays looks the same few names up for every client. */
+const started = new Map<string, Buffer | undefined>([
+  // Nothing that would be about another client.
+  ["TCPREMOTEHOST", undefined],
+  ["TCPREMOTEINFO", undefined],
+]);
+
+const inherited: Variables = (name) => {
+  if (!started.has(name)) started.set(name, environment(name));
+  return started.get(name);
+};
+
+/** Our end of a connection, as the environment tells it. */
+interface LocalEnd {
+  ip: Buffer;
+  port: Buffer;
+}
+
+/** A connection, and who is at its ends. */
+interface Ends {
+  socket: ClientSocket;
+  ip: string;
+  local: LocalEnd;
+}
+
+const localEnd = (address: string | undefined, port: number | undefined): LocalEnd => ({
+  ip: Buffer.from(plainIp(address) ?? ""),
+  port: Buffer.from(String(port ?? "")),
+});
+
+/** What is listened on is our end of every connection, unless it stands for all our addresses. */
+function fixedEnd({ address, port }: Endpoint): LocalEnd | undefined {
+  return address.every((byte) => byte === 0) ? undefined : localEnd(formatIp(address), port);
+}
 
 /** An IPv4 client on an IPv6 socket is shown as what it is. */
 const plainIp = (address: string | undefined): string | undefined =>
@@ -270,8 +290,8 @@ function endpoint(address: string | undefined, port: number | undefined): Endpoi
   return parsed === undefined || port === undefined ? undefined : { address: parsed, port };
 }
 
-const showPlace = (address: string, port: number): string =>
-  parseIp(address)?.length === 16 ? `[${address}]:${port}` : `${address}:${port}`;
+const showPlace = ({ address, port }: Endpoint): string =>
+  address.length === 16 ? `[${formatIp(address)}]:${port}` : `${formatIp(address)}:${port}`;
 
 /** Gives up what root may do. */
 function becomeUser({ program, user }: ListenOptions): void {

@@ -1,5 +1,6 @@
 /** A client on a socket, for sessions of a server that stays: bounded buffers both ways, and a patience for each step. */
-import type { Socket } from "node:net";
+import type { ClientSocket, SocketUser } from "../sys/accept.ts";
+import { Deadlines, type Waiting } from "../sys/deadlines.ts";
 import { setBlocking, setNonBlocking, shutDown } from "../sys/libc.ts";
 import { type Client, PeerDraining, PeerGone, PeerTimeout } from "../sys/peer.ts";
 
@@ -15,55 +16,64 @@ const farewell = 5000;
  */
 const leastRate = 50;
 
-/** setTimeout(3) counts milliseconds in 31 bits. */
-const longest = 2147483;
+/** When the waiting of each client is over. */
+const deadlines = new Deadlines();
 
-export class NetworkClient implements Client {
-  readonly #socket: Socket;
+const never = Number.POSITIVE_INFINITY;
+const nothing: Buffer = Buffer.alloc(0);
+
+export class NetworkClient implements Client, SocketUser, Waiting {
+  /** When the present waiting is over. */
+  until = never;
+  slot: number | undefined;
+  readonly #socket: ClientSocket;
   readonly #in: Buffer[] = [];
   #held = 0;
   #out: Buffer[] = [];
   #size = 0;
+  #paused = false;
   #ended = false;
   #gone = false;
+  #leaving = false;
   #draining = false;
   #lent = false;
   #milliseconds = 60_000;
-  /** When the patience ends, as Date.now() counts; and the bytes that came since it was renewed. */
-  #until = 0;
+  /** When the patience ends, and the bytes that came since it was renewed. */
+  #patientUntil = 0;
   #credit = 0;
-  #wake: (() => void) | undefined;
+  #wake: ((changed: boolean) => void) | undefined;
 
-  constructor(socket: Socket) {
+  constructor(socket: ClientSocket) {
     this.#socket = socket;
-    socket.on("data", (bytes: Buffer) => this.#arrived(bytes));
-    socket.on("end", () => this.#change(() => (this.#ended = true)));
-    socket.on("error", () => this.#change(() => (this.#gone = true)));
-    socket.on("close", () => this.#change(() => (this.#gone = true)));
   }
 
   setPatience(seconds: number): void {
-    this.#milliseconds = Math.min(seconds, longest) * 1000;
+    this.#milliseconds = seconds * 1000;
     this.#renew();
   }
 
   /** Waits; false as soon as the client says anything. A server that ends waits no longer. */
   async isSilent(seconds: number): Promise<boolean> {
-    for (const until = Date.now() + seconds * 1000; ; ) {
+    for (const until = performance.now() + seconds * 1000; ; ) {
       if (this.#held > 0) return false;
       if (this.#ended || this.#gone) throw new PeerGone();
       if (this.#draining || !(await this.#changed(until))) return true;
     }
   }
 
-  async read(busy = false): Promise<Buffer> {
+  read(busy = false): Buffer | Promise<Buffer> {
+    const bytes = this.#size === 0 ? this.#in.shift() : undefined;
+    return bytes === undefined ? this.#read(busy) : this.#taken(bytes);
+  }
+
+  async #read(busy: boolean): Promise<Buffer> {
     await this.flush();
     for (;;) {
       const bytes = this.#in.shift();
       if (bytes !== undefined) return this.#taken(bytes);
       if (this.#ended || this.#gone) throw new PeerGone();
       if (this.#draining && !busy) throw new PeerDraining();
-      if (!(await this.#changed(this.#until))) throw new PeerTimeout();
+      if (!(await this.#changed(this.#patientUntil))) throw new PeerTimeout();
     }
   }
 
@@ -78,11 +88,9 @@ export class NetworkClient implements Client {
    * together with what came in already. Meanwhile nothing is read here.
    */
   async lend<Result>(use: (descriptor: number, arrived: Buffer) => Promise<Result>): Promise<Result> {
-    const handle = handleOf(this.#socket);
-    if (this.#gone || handle === undefined) throw new PeerGone();
-    // The stream's own pause() would go on reading until its buffer is full.
-    handle.pause();
-    const { fd: descriptor } = handle;
+    if (this.#gone) throw new PeerGone();
+    this.#socket.pause();
+    const { fd: descriptor } = this.#socket;
     const arrived = Buffer.concat(this.#in.splice(0));
     this.#held = 0;
     setBlocking(descriptor);
@@ -93,42 +101,55 @@ export class NetworkClient implements Client {
       this.#lent = false;
       if (!this.#gone) {
         setNonBlocking(descriptor);
-        handle.resume();
+        this.#socket.resume();
+        this.#paused = false;
       }
     }
   }
 
-  async write(bytes: Buffer): Promise<void> {
+  write(bytes: Buffer): void | Promise<void> {
     this.#out.push(bytes);
     this.#size += bytes.length;
-    if (this.#size >= limit) await this.flush();
+    if (this.#size >= limit) return this.flush();
   }
 
-  async flush(): Promise<void> {
+  flush(): void | Promise<void> {
     if (this.#size === 0) return;
-    const bytes = Buffer.concat(this.#out);
+    const [first = nothing] = this.#out;
+    const bytes = this.#out.length === 1 ? first : Buffer.concat(this.#out);
     this.#out = [];
     this.#size = 0;
-    let written = false;
-    if (this.#gone) throw new PeerGone();
-    this.#socket.write(bytes, () => this.#change(() => (written = true)));
     this.#renew();
-    while (!written) if (this.#gone || !(await this.#changed(this.#until))) throw new PeerGone();
+    const rest = this.#send(bytes);
+    if (rest.length > 0) return this.#sendAll(rest);
+  }
+
+  /** Returns what the kernel does not take now. */
+  #send(bytes: Buffer): Buffer {
+    const taken = this.#gone ? -1 : this.#socket.write(bytes);
+    if (taken < 0) throw new PeerGone();
+    return taken < bytes.length ? bytes.subarray(taken) : nothing;
+  }
+
+  async #sendAll(bytes: Buffer): Promise<void> {
+    for (let rest = bytes; rest.length > 0; rest = this.#send(rest))
+      if (!(await this.#changed(this.#patientUntil))) throw new PeerGone();
   }
 
   /** A session that is in the middle of nothing ends now, any other when it gets there. */
   drain(): void {
-    this.#change(() => (this.#draining = true));
+    this.#draining = true;
+    this.#tell(true);
   }
 
   /** No more words from us; the client's own last ones are thrown away. */
   async close(): Promise<void> {
+    this.#leaving = true;
     this.#in.length = 0;
-    this.#socket.removeAllListeners("data");
-    if (!this.#gone) {
-      this.#socket.end();
-      this.#socket.resume();
-      for (const until = Date.now() + farewell; !(this.#gone || this.#ended); )
+    if (!this.#gone && !this.#ended) {
+      if (this.#paused) this.#socket.resume();
+      this.#socket.shutdown();
+      for (const until = performance.now() + farewell; !(this.#gone || this.#ended); )
         if (!(await this.#changed(until))) break;
     }
     this.cut();
@@ -136,63 +157,71 @@ export class NetworkClient implements Client {
 
   /** At once, also for whom the connection is lent to. */
   cut(): void {
-    const handle = handleOf(this.#socket);
-    if (this.#lent && !this.#gone && handle !== undefined) shutDown(handle.fd);
-    this.#change(() => {
-      this.#gone = true;
-    });
-    this.#socket.destroy();
+    if (this.#gone) return;
+    if (this.#lent) shutDown(this.#socket.fd);
+    this.gone();
+    this.#socket.close();
   }
 
-  #arrived(bytes: Buffer): void {
-    this.#change(() => {
-      this.#in.push(bytes);
-      this.#held += bytes.length;
-      this.#credit += bytes.length;
-      if (this.#credit >= (leastRate * this.#milliseconds) / 1000) this.#renew();
-      if (this.#held >= limit) this.#socket.pause();
-    });
+  arrived(bytes: Buffer): void {
+    if (this.#leaving) return;
+    this.#in.push(bytes);
+    this.#held += bytes.length;
+    this.#credit += bytes.length;
+    if (this.#credit >= (leastRate * this.#milliseconds) / 1000) this.#renew();
+    if (this.#held >= limit && !this.#paused) {
+      this.#socket.pause();
+      this.#paused = true;
+    }
+    this.#tell(true);
+  }
+
+  ended(): void {
+    this.#ended = true;
+    this.#tell(true);
+  }
+
+  writable(): void {
+    this.#tell(true);
+  }
+
+  gone(): void {
+    this.#gone = true;
+    deadlines.forget(this);
+    this.#tell(true);
+  }
+
+  late(): void {
+    this.#tell(false);
   }
 
   #taken(bytes: Buffer): Buffer {
     this.#held -= bytes.length;
-    if (this.#held < limit) this.#socket.resume();
+    if (this.#paused && this.#held < limit) {
+      this.#socket.resume();
+      this.#paused = false;
+    }
     return bytes;
   }
 
   /** The patience begins anew: the client got an answer, or sent enough. */
   #renew(): void {
-    this.#until = Date.now() + this.#milliseconds;
+    this.#patientUntil = performance.now() + this.#milliseconds;
     this.#credit = 0;
   }
 
-  #change(what: () => void): void {
-    what();
-    this.#wake?.();
+  #tell(changed: boolean): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.(changed);
   }
 
   /** Waits until something changed; false: the time is over. */
-  async #changed(until: number): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), Math.max(0, until - Date.now()));
-    this.#wake = () => resolve(true);
-    try {
-      return await promise;
-    } finally {
-      clearTimeout(timer);
-      this.#wake = undefined;
-    }
+  #changed(until: number): Promise<boolean> {
+    this.until = until;
+    deadlines.watch(this);
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
-}
-
-/** What is behind a socket: the runtime has it, and no type for it. */
-interface Handle {
-  fd: number;
-  pause: () => void;
-  resume: () => void;
-}
-
-function handleOf(socket: Socket): Handle | undefined {
-  const { _handle: handle } = socket as Socket & { _handle?: Handle | null };
-  return handle !== undefined && handle !== null && handle.fd >= 0 ? handle : undefined;
 }

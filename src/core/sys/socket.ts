@@ -38,21 +38,15 @@ export class Socket {
     seconds: number,
     from?: Uint8Array,
   ): Socket {
-    const domain = family[address.length === 4 ? 4 : 16];
-    const fd = checked("socket", libc().socket(domain, type[kind] | nonBlocking | closeOnExec, 0));
-    const socket = new Socket(fd);
+    const socket = new Socket(newSocket(kind, address));
     try {
-      if (from !== undefined) socket.#bind(socketAddress(domain, from, 0));
-      socket.#connect(socketAddress(domain, address, port), seconds);
+      if (from !== undefined) bindTo(socket.fd, from, 0);
+      socket.#connect(socketAddress(address, port), seconds);
       return socket;
     } catch (failure) {
       socket.close();
       throw failure;
     }
-  }
-
-  #bind(to: Buffer): void {
-    checked("bind", libc().bind(this.fd, ptr(to), to.length));
   }
 
   #connect(to: Buffer, seconds: number): void {
@@ -104,11 +98,24 @@ function milliseconds(seconds: number): number {
   return Math.min(Math.max(0, Math.ceil(seconds * 1000)), longest);
 }
 
+const familyOf = (address: Uint8Array): number => family[address.length === 4 ? 4 : 16];
+
+/** A descriptor for a partner, or clients, at addresses of this kind; it neither waits nor outlives an exec. */
+export function newSocket(kind: keyof typeof type, address: Uint8Array): number {
+  return checked("socket", libc().socket(familyOf(address), type[kind] | nonBlocking | closeOnExec, 0));
+}
+
+/** Takes one of our own addresses. */
+export function bindTo(fd: number, address: Uint8Array, port: number): void {
+  const own = socketAddress(address, port);
+  checked("bind", libc().bind(fd, ptr(own), own.length));
+}
+
 /** struct sockaddr_in or sockaddr_in6. */
-function socketAddress(domain: number, address: Uint8Array, port: number): Buffer {
+function socketAddress(address: Uint8Array, port: number): Buffer {
   const before = address.length === 4 ? 4 : 8;
   const bytes = Buffer.alloc(address.length === 4 ? 16 : 28);
-  bytes.writeUInt16LE(domain, 0);
+  bytes.writeUInt16LE(familyOf(address), 0);
   bytes.writeUInt16BE(port & 0xffff, 2);
   bytes.set(address, before);
   return bytes;

@@ -2,8 +2,6 @@
  * Command lines as SMTP and POP3 clients send them: a verb, spaces, an argument, CR LF (or LF alone). A NUL ends the
  * line early, as it always has.
  */
-import { lowerCase } from "../bytes/text.ts";
-
 /** One command. */
 export interface Command {
   /** In small letters; its characters are bytes. Empty where the line is empty or begins with a space. */
@@ -38,9 +36,10 @@ export class CommandReader {
       this.#keep(bytes, true);
       return { taken: bytes.length, command: undefined };
     }
+    if (this.#length === 0 && end <= this.#limit) return { taken: end + 1, command: parse(bytes, end, true) };
     this.#keep(bytes.subarray(0, end), false);
     const line = this.#parts.length === 1 ? (this.#parts[0] ?? bytes) : Buffer.concat(this.#parts);
-    const command = { ...parse(line), whole: this.#whole };
+    const command = parse(line, line.length, this.#whole);
     this.#parts = [];
     this.#length = 0;
     this.#whole = true;
@@ -58,20 +57,18 @@ export class CommandReader {
   }
 }
 
-/** Takes a line without its line feed apart. */
-function parse(line: Buffer): Omit<Command, "whole"> {
-  const text = line.at(-1) === carriageReturn ? line.subarray(0, -1) : line;
-  const words = text.subarray(0, indexOrEnd(text, 0));
-  const verbEnd = indexOrEnd(words, space);
+/** Takes apart a line that ends, without its line feed, at `end`. */
+function parse(line: Buffer, end: number, whole: boolean): Command {
+  let stop = line[end - 1] === carriageReturn ? end - 1 : end;
+  let verbEnd = stop;
+  for (let index = 0; index < stop; index++) {
+    const byte = line[index];
+    if (byte === 0) stop = index;
+    else if (byte === space && verbEnd > index) verbEnd = index;
+  }
+  verbEnd = Math.min(verbEnd, stop);
   let start = verbEnd;
-  while (words[start] === space) start++;
-  return {
-    verb: lowerCase(words.subarray(0, verbEnd)).toString("latin1"),
-    argument: words.subarray(start),
-  };
-}
-
-function indexOrEnd(text: Buffer, byte: number): number {
-  const found = text.indexOf(byte);
-  return found < 0 ? text.length : found;
+  while (start < stop && line[start] === space) start++;
+  const verb = line.toString("latin1", 0, verbEnd).replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+  return { verb, argument: line.subarray(start, stop), whole };
 }

@@ -15,6 +15,7 @@ const less = 60;
 const greater = 62;
 const at = 64;
 const backslash = 92;
+const bracketEnd = 93;
 
 /** Reads `FROM:<user@host> SIZE=1`, `TO:<@route:user@host>`, `FROM: user@host`: without brackets up to a space. */
 export function parsePath(argument: Buffer): Path {
@@ -63,9 +64,10 @@ export interface Literal {
 
 /** `user@[192.0.2.1]` or `user@[IPv6:2001:db8::1]` (RFC 5321, 4.1.3); undefined for any other host. */
 export function addressLiteral(address: Buffer): Literal | undefined {
+  if (address.at(-1) !== bracketEnd) return undefined;
   const separator = address.lastIndexOf(at);
   const host = address.toString("latin1", separator + 1);
-  if (separator < 0 || !host.startsWith("[") || !host.endsWith("]")) return undefined;
+  if (separator < 0 || !host.startsWith("[")) return undefined;
   const literal = host.slice(1, -1);
   const ip = /^IPv6:/i.test(literal) ? ipv6(literal.slice(5)) : ipv4(literal);
   return ip === undefined ? undefined : { at: separator + 1, ip };

@@ -69,6 +69,13 @@ const recipientOverhead = 128;
 /** What a command does; returns what to say. */
 type Handler = (session: SmtpServer, command: Command) => Reply | Promise<Reply>;
 
+const unimplemented: Handler = () => replies.unimplemented;
+
+/** The fixed replies as they are sent. */
+const isFixed: ReadonlySet<Reply> = new Set(Object.values(replies));
+const plainWords = new Map<Reply, Buffer>();
+const enhancedWords = new Map<Reply, Buffer>();
+
 /** One session. */
 export class SmtpServer {
   /** RFC 5321, 4.1.1; whatever is not here is not implemented. */
@@ -87,6 +94,7 @@ export class SmtpServer {
 
   /** A reply as this session says it, without CR LF. */
   readonly line: (reply: Reply) => string;
+  readonly #fixed: Map<Reply, Buffer>;
   readonly #settings: SmtpSettings;
   readonly #host: SmtpHost;
   readonly #greeting: string;
@@ -100,7 +108,9 @@ export class SmtpServer {
     this.#settings = settings;
     this.#host = host;
     this.#greeting = Buffer.from(settings.greeting).toString("latin1");
-    this.line = settings.extensions.has("ENHANCEDSTATUSCODES") ? enhancedLine : plainLine;
+    const isEnhanced = settings.extensions.has("ENHANCEDSTATUSCODES");
+    this.line = isEnhanced ? enhancedLine : plainLine;
+    this.#fixed = isEnhanced ? enhancedWords : plainWords;
   }
 
   /** Set when the session is over: 0 after QUIT, 1 after an error that ends it. */
@@ -120,23 +130,36 @@ export class SmtpServer {
 
   /** Takes what the client sent. One call at a time; the bytes may be overwritten when it is done. */
   async feed(input: Buffer): Promise<void> {
-    for (let rest = input; rest.length > 0 && this.#exitCode === undefined; )
-      rest = rest.subarray(await this.#take(rest));
+    for (let rest = input; rest.length > 0 && this.#exitCode === undefined; ) {
+      const taken =
+        this.#receiving === undefined ? await this.#obey(rest) : await this.#receive(this.#receiving, rest);
+      if (taken === rest.length) return;
+      rest = rest.subarray(taken);
+    }
   }
 
-  /** One command, or a piece of a message; returns the number of bytes that were that. */
-  async #take(input: Buffer): Promise<number> {
-    if (this.#receiving !== undefined) return this.#receive(this.#receiving, input);
+  /** One command; returns the number of bytes that were that. */
+  async #obey(input: Buffer): Promise<number> {
     const { taken, command } = this.#commands.take(input);
-    if (command !== undefined) {
-      const handler = SmtpServer.#handlers.get(command.verb) ?? (() => replies.unimplemented);
-      await this.#reply(await handler(this, command));
-    }
+    if (command === undefined) return taken;
+    const handler = SmtpServer.#handlers.get(command.verb) ?? unimplemented;
+    const reply = handler(this, command);
+    const sent = this.#reply(reply instanceof Promise ? await reply : reply);
+    if (sent instanceof Promise) await sent;
     return taken;
   }
 
-  async #reply(reply: Reply): Promise<void> {
-    await this.#host.reply(bytes(`${this.line(reply)}\r\n`));
+  #reply(reply: Reply): void | Promise<void> {
+    return this.#host.reply(this.#words(reply));
+  }
+
+  /** A fixed reply is put into bytes once for all sessions. */
+  #words(reply: Reply): Buffer {
+    const known = this.#fixed.get(reply);
+    if (known !== undefined) return known;
+    const words = bytes(`${this.line(reply)}\r\n`);
+    if (isFixed.has(reply)) this.#fixed.set(reply, words);
+    return words;
   }
 
   #quit(): Reply {
@@ -187,10 +210,9 @@ export class SmtpServer {
     const path = this.#path(command);
     if (path === undefined) return replies.syntax;
     const { extensions, sizeLimit } = this.#settings;
-    const parameters = path.rest.toString("latin1").toUpperCase().split(" ");
-    const size = parameters.find((parameter) => parameter.startsWith("SIZE="))?.slice(5) ?? "";
-    const tooBig = sizeLimit > 0 && (leadingNumber(bytes(size)) ?? 0) > sizeLimit;
-    if (extensions.has("SIZE") && tooBig) return replies.tooBig;
+    // They mean something only to extensions.
+    const parameters = extensions.size === 0 ? [] : path.rest.toString("latin1").toUpperCase().split(" ");
+    if (extensions.has("SIZE") && sizeLimit > 0 && sizeIn(parameters) > sizeLimit) return replies.tooBig;
     this.#transaction = {
       sender: path.address,
       isBad: this.#isBad(path.address),
@@ -202,9 +224,10 @@ export class SmtpServer {
   }
 
   #isBad(sender: Buffer): boolean {
+    const { badSenders } = this.#settings;
+    if (badSenders.size === 0) return false;
     const address = lowerCase(sender).toString("latin1");
     const host = address.lastIndexOf("@");
-    const { badSenders } = this.#settings;
     return badSenders.has(address) || (host >= 0 && badSenders.has(address.slice(host)));
   }
 
@@ -221,6 +244,7 @@ export class SmtpServer {
     if (refusal !== undefined) return refusal;
     if (!free && !(await this.#host.exists(path.address))) return replies.noMailbox;
     if (transaction.size > recipientsLimit) return replies.tooManyRecipients;
+    // A copy in any case: the address may be a small part of what the client sent.
     const recipient = Buffer.concat([path.address, relayClient ?? Buffer.of()]);
     transaction.recipients.push(recipient);
     transaction.size += recipient.length + recipientOverhead;
@@ -256,6 +280,12 @@ export class SmtpServer {
     }
     return taken;
   }
+}
+
+/** What SIZE= says among the parameters of MAIL; 0 where it does not. */
+function sizeIn(parameters: readonly string[]): number {
+  const size = parameters.find((parameter) => parameter.startsWith("SIZE="))?.slice(5) ?? "";
+  return leadingNumber(bytes(size)) ?? 0;
 }
 
 const asBytes = (text: Uint8Array | string): Uint8Array => (typeof text === "string" ? bytes(text) : text);

@@ -2,7 +2,7 @@
 import { networkInterfaces } from "node:os";
 import { bytes, lowerCase } from "../../core/bytes/text.ts";
 import { CdbDamaged } from "../../core/control/cdbfile.ts";
-import { controlLine, controlLines, controlNumber, me } from "../../core/control/control.ts";
+import { atOneMoment, controlLine, controlLines, controlNumber, me } from "../../core/control/control.ts";
 import { databytes } from "../../core/control/databytes.ts";
 import { HostList, RcptHosts } from "../../core/control/rcpthosts.ts";
 import type { Mailboxes } from "../../core/delivery/mailbox.ts";
@@ -39,13 +39,15 @@ export async function converse(
   let session: SmtpServer | undefined;
   let host: Host | undefined;
   try {
-    const settings = attempt(replies.unreadableControls, () => readSettings(variable));
-    const recipients = attempt(replies.unreadableControls, () => ({
-      allowed: new RcptHosts(),
-      checked: HostList.read("validrcpt"),
-    }));
+    const { settings, patience, recipients } = attempt(replies.unreadableControls, () =>
+      atOneMoment(() => ({
+        settings: readSettings(variable),
+        patience: timeout(),
+        recipients: { checked: HostList.read("validrcpt"), allowed: new RcptHosts() },
+      })),
+    );
     host = new Host(client, recipients, variable, changed);
-    client.setPatience(attempt(replies.unreadableControls, timeout));
+    client.setPatience(patience);
     session = new SmtpServer(settings, host);
     await session.greet();
     while (session.exitCode === undefined) await session.feed(await client.read(session.inTransaction));

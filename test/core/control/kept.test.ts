@@ -1,9 +1,17 @@
 /** A program that stays reads a control file again when it is another one, and only then. */
-import { afterAll, expect, test } from "bun:test";
-import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
-import { controlLine, keepControls, readControl } from "../../../src/core/control/control.ts";
+import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
+import { cpSync, renameSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  atOneMoment,
+  controlLine,
+  hasControl,
+  keepControls,
+  readControl,
+} from "../../../src/core/control/control.ts";
 import { HostList } from "../../../src/core/control/rcpthosts.ts";
 import { Scratch } from "../../helpers/built.ts";
+
+setDefaultTimeout(60_000);
 
 const scratch = new Scratch();
 const before = process.env.QMAILHOME;
@@ -44,4 +52,54 @@ test("every change counts at once: another text, another file with the same time
   expect(controlLine("me")).toBeUndefined();
   writeFileSync(path, "fff\n");
   expect(String(controlLine("me"))).toBe("fff");
+});
+
+test("a name that was absent counts as soon as it is there, whatever brought it", async () => {
+  const path = scratch.write("control/target", "far\n");
+  const elsewhere = scratch.write("elsewhere", "kept\n");
+  const directory = scratch.in("control");
+  const late = scratch.in("late");
+  symlinkSync(late, scratch.in("control/dangling"));
+  const names = ["written", "renamed", "linked", "dangling", "moved"];
+  await settle();
+  const absent = (): boolean[] => names.map((name) => hasControl(name) || readControl(name) !== undefined);
+  // The second time they are known to be absent.
+  for (const _ of [1, 2]) expect(absent()).toEqual(names.map(() => false));
+  const has = (name: string): string | undefined =>
+    hasControl(name) ? String(controlLine(name)) : undefined;
+  scratch.write("control/written", "here\n");
+  expect(has("written")).toBe("here");
+  await settle();
+  expect(has("renamed")).toBeUndefined();
+  renameSync(elsewhere, scratch.in("control/renamed"));
+  expect(has("renamed")).toBe("kept");
+  await settle();
+  expect(has("linked")).toBeUndefined();
+  symlinkSync(path, scratch.in("control/linked"));
+  expect(has("linked")).toBe("far");
+  await settle();
+  // Nothing in the directory changes.
+  expect(has("dangling")).toBeUndefined();
+  writeFileSync(late, "there now\n");
+  expect(has("dangling")).toBe("there now");
+  // Another directory takes its place, as old as the first.
+  cpSync(directory, scratch.in("control.new"), { recursive: true });
+  scratch.write("control.new/moved", "in\n");
+  await settle();
+  expect(has("moved")).toBeUndefined();
+  renameSync(directory, scratch.in("control.old"));
+  renameSync(scratch.in("control.new"), directory);
+  expect(has("moved")).toBe("in");
+});
+
+test("what is read at one moment is of one moment, and the next moment is another", async () => {
+  await settle();
+  expect(controlLine("sudden")).toBeUndefined();
+  const seen = atOneMoment(() => {
+    const before = controlLine("sudden");
+    scratch.write("control/sudden", "x\n");
+    return [before, controlLine("sudden")];
+  });
+  expect(seen).toEqual([undefined, undefined]);
+  expect(String(atOneMoment(() => controlLine("sudden")))).toBe("x");
 });

@@ -1,0 +1,107 @@
+/**
+ * Taking clients in: TCP sockets as the runtime itself has them, which read into memory, write at once and tell what
+ * happens. The streams of node:net around them cost more than a whole SMTP session does.
+ */
+import { ptr } from "bun:ffi";
+import { closeSync } from "node:fs";
+import { type Endpoint, localEndpoint } from "./endpoints.ts";
+import { checked, libc } from "./libc.ts";
+import { bindTo, newSocket } from "./socket.ts";
+
+const socketLevel = 1;
+const reuseAddress = 2;
+const ipv6Level = 41;
+const ipv6Only = 26;
+
+/** Who is told what happens to a client's socket. */
+export interface SocketUser {
+  /** Bytes came, which are the user's own. */
+  arrived(bytes: Buffer): void;
+  /** The client sends no more, and may still read. */
+  ended(): void;
+  /** What write() did not take may be offered again. */
+  writable(): void;
+  /** It is closed, by whomever. Nothing more happens. */
+  gone(): void;
+}
+
+/** A client's socket. What belongs to the other side is undefined when that is gone already. */
+export interface ClientSocket {
+  readonly fd: number;
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number | undefined;
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+  /** Returns how many bytes the kernel took; fewer than there are: writable() follows. Below 0: it is closed. */
+  write(bytes: Uint8Array): number;
+  /** Reads nothing more until resume(). */
+  pause(): void;
+  resume(): void;
+  /** Sends no more; when the client has ended, too, the socket is closed. */
+  shutdown(): void;
+  close(): void;
+}
+
+/** An address that is listened on. */
+export interface Listening {
+  /** Our end, with the port that the kernel chose where none was given. */
+  readonly endpoint: Endpoint;
+  /** Takes nobody in any more. */
+  stop(): void;
+}
+
+/** Listens on an address; `connected` is asked for the user of each client's socket, or closes it. Throws EADDRINUSE, EACCES, ... */
+export function listenOn(
+  { address, port }: Endpoint,
+  backlog: number,
+  connected: (socket: ClientSocket) => SocketUser | undefined,
+): Listening {
+  const fd = newSocket("stream", address);
+  try {
+    set(fd, socketLevel, reuseAddress);
+    if (address.length === 16) set(fd, ipv6Level, ipv6Only);
+    bindTo(fd, address, port);
+    return { endpoint: localEndpoint(fd), stop: serve(fd, backlog, connected) };
+  } catch (failure) {
+    closeSync(fd);
+    throw failure;
+  }
+}
+
+function set(fd: number, level: number, option: number): void {
+  const on = Int32Array.of(1);
+  checked("setsockopt", libc().setsockopt(fd, level, option, ptr(on), on.byteLength));
+}
+
+/** Hands the descriptor to the runtime; returns what ends that. */
+function serve(
+  fd: number,
+  backlog: number,
+  connected: (socket: ClientSocket) => SocketUser | undefined,
+): () => void {
+  checked("listen", libc().listen(fd, backlog));
+  const options = {
+    fd,
+    // A client that sent all it had still hears the answers.
+    allowHalfOpen: true,
+    socket: {
+      open: (socket) => {
+        socket.data = connected(socket as unknown as ClientSocket);
+      },
+      data: (socket, bytes) => socket.data?.arrived(bytes),
+      end: (socket) => socket.data?.ended(),
+      drain: (socket) => socket.data?.writable(),
+      close: (socket) => socket.data?.gone(),
+      // What a user throws is a mistake in this program.
+      error: (_, failure) =>
+        queueMicrotask(() => {
+          throw failure;
+        }),
+    } satisfies Bun.SocketHandler<SocketUser | undefined>,
+  };
+  // The runtime takes a descriptor, and its types do not say so.
+  const server = Bun.listen(options as unknown as Bun.TCPSocketListenOptions<SocketUser | undefined>);
+  // The runtime listens again, with a backlog of its own choice.
+  checked("listen", libc().listen(fd, backlog));
+  return () => server.stop();
+}
