@@ -11,6 +11,7 @@ import { Cleanup } from "./cleanup.ts";
 import type { Context, Outside, Settings } from "./context.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Finisher } from "./finish.ts";
+import { FirstAttempts } from "./first.ts";
 import { Jobs } from "./jobs.ts";
 import { Orders } from "./orders.ts";
 import { Passes } from "./passes.ts";
@@ -27,6 +28,7 @@ export class Manager {
   readonly #passes: Passes;
   readonly #cleaner: Cleaner;
   readonly #finisher: Finisher;
+  readonly #first: FirstAttempts;
   readonly #todo: Todo;
   readonly #cleanup: Cleanup;
   readonly #orders: Orders;
@@ -42,7 +44,10 @@ export class Manager {
     this.#passes = new Passes(context, jobs, this.#deliveries);
     this.#cleaner = new Cleaner(context);
     this.#finisher = new Finisher(context, this.#cleaner);
-    this.#todo = new Todo(context, this.#cleaner, (id) => {
+    const first = new FirstAttempts(context, this.#cleaner, this.#deliveries, jobs);
+    this.#first = first;
+    const hands = { cleaner: this.#cleaner, deliveries: this.#deliveries, passes: this.#passes, first };
+    this.#todo = new Todo(context, hands, (id) => {
       this.#orders.free(id);
       this.#passes.step();
     });
@@ -94,17 +99,15 @@ export class Manager {
     return true;
   }
 
-  /** The order is the one in which lines appear in the log. */
+  /** The order is the one in which lines appear in the log. An order for a message is carried out before its end. */
   #step(): boolean {
-    return [
-      this.#orders.step(),
-      this.#deliveries.step(),
-      this.#todo.step(),
-      this.#passes.step(),
-      enrollFailed(this.#context),
-      this.#finisher.step(),
-      this.#cleanup.step(),
-    ].includes(true);
+    let acted = this.#deliveries.step();
+    acted = this.#orders.step() || acted;
+    acted = this.#todo.step() || acted;
+    acted = this.#passes.step() || acted;
+    acted = enrollFailed(this.#context) || acted;
+    acted = this.#finisher.step() || acted;
+    return this.#cleanup.step() || acted;
   }
 
   /** When there will be something to do even if nothing happens, in Unix seconds. */
@@ -122,7 +125,8 @@ export class Manager {
 
   /** Whether it was told to stop and has nothing under way any more. */
   finished(): boolean {
-    return this.#context.exiting && this.#deliveries.idle() && this.#cleaner.idle() && this.#finisher.idle();
+    const parts = [this.#deliveries, this.#first, this.#cleaner, this.#finisher];
+    return this.#context.exiting && parts.every((part) => part.idle());
   }
 
   /** The last act. */
