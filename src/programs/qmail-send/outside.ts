@@ -3,6 +3,7 @@ import { constants, openSync } from "node:fs";
 import { ControlTrouble } from "../../core/control/routing.ts";
 import { isSystemError } from "../../core/exit.ts";
 import { Routing } from "../../core/mail/routing.ts";
+import type { Cleaning } from "../../core/queue/cleaning.ts";
 import { realDisk } from "../../core/queue/disk.ts";
 import { triggerPath } from "../../core/queue/trigger.ts";
 import { arrivals } from "../../core/sys/input.ts";
@@ -39,6 +40,7 @@ export interface Living {
 export function bringToLife(
   controls: Controls,
   settings: Settings,
+  cleaning: Cleaning | undefined,
   log: Outbox,
   bell: Bell,
   signals: Signals,
@@ -59,7 +61,10 @@ export function bringToLife(
       disk: realDisk,
       log: (text) => log.add(text),
       spawners: [pipe(0), pipe(1)],
-      askCleaner: (request) => requests.add(`${request}\0`),
+      askCleaner:
+        cleaning === undefined
+          ? (request) => requests.add(`${request}\0`)
+          : (request) => manager.cleanerAnswered(Buffer.from(cleaning.answer(request)), seconds()),
       inject: (notice, done) => {
         queueBounce(notice)
           .then((injection) => done(injection, seconds()))

@@ -6,7 +6,7 @@ import { type Behaviour, failure, World } from "./simulation.ts";
 setDefaultTimeout(120_000);
 
 /** What each recipient's name says happens to it, after so many seconds. */
-function fates(seconds: (recipient: string) => number = () => 1): Behaviour["deliver"] {
+function fates(seconds: (recipient: string) => number = () => 1): NonNullable<Behaviour["deliver"]> {
   return ({ recipient }) => {
     const fate = recipient.split(/[-@]/)[0];
     const report =
