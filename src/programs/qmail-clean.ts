@@ -6,7 +6,7 @@
 import { statSync } from "node:fs";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { Cleaning } from "../core/queue/cleaning.ts";
-import { queueRoot } from "../core/queue/paths.ts";
+import { queuePath, queueRoot } from "../core/queue/paths.ts";
 import { sweepIntd } from "../core/queue/remove.ts";
 import { Reader, writeAll } from "../core/sys/fd.ts";
 import { becomeOwnerOf } from "../core/users/identity.ts";
@@ -14,7 +14,7 @@ import { becomeOwnerOf } from "../core/users/identity.ts";
 export function main(): number {
   enterQueue();
   sweepIntd();
-  const cleaning = new Cleaning();
+  const cleaning = new Cleaning(queuePath);
   const input = new Reader(0);
   // Requests that came together are answered together.
   for (let rest = ""; ; ) {

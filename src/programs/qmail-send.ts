@@ -7,6 +7,7 @@ import { ControlTrouble } from "../core/control/routing.ts";
 import { decodeSlot, type SlotWidth, takeSlotWidth } from "../core/delivery/slot-number.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { Cleaning, takeWhoCleans } from "../core/queue/cleaning.ts";
+import { relativePath } from "../core/queue/paths.ts";
 import { lockForSending } from "../core/queue/queue-lock.ts";
 import { readSome } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
@@ -132,7 +133,7 @@ async function manage(): Promise<number> {
   const living = bringToLife(
     controls,
     limited(controls.settings, slotWidth),
-    cleansItself ? new Cleaning() : undefined,
+    cleansItself ? new Cleaning(relativePath) : undefined,
     log,
     bell,
     signals,

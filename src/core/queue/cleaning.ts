@@ -3,7 +3,7 @@
  * user owns the queue, qmail-start tells qmail-send to do by itself what it would ask for.
  */
 import type { QueueDirectory } from "./paths.ts";
-import { removeFiles, sweepPid } from "./remove.ts";
+import { remove, sweepPid } from "./remove.ts";
 
 /** Which files a request names. The fifth byte of a `todo` request was never looked at. */
 const requests: readonly (readonly [string, readonly QueueDirectory[]])[] = [
@@ -20,33 +20,37 @@ const sweepEvery = 31;
 
 /** Carries out requests. Looks at pid first, and now and then. */
 export class Cleaning {
+  readonly #path: (directory: QueueDirectory, id: bigint) => string;
   #untilSweep = sweepEvery;
 
-  constructor() {
+  /** `path`: where a file is, as seen from here. */
+  constructor(path: (directory: QueueDirectory, id: bigint) => string) {
+    this.#path = path;
     sweepPid();
   }
 
   /** What a request (without its NUL) gets for an answer: an `x` for every byte that should be a digit, and then what its number gets. */
   answer(request: string): string {
-    const answer = answerTo(request);
+    const answer = this.#answerTo(request);
     if (--this.#untilSweep === 0) {
       this.#untilSweep = sweepEvery;
       sweepPid();
     }
     return answer;
   }
-}
 
-function answerTo(request: string): string {
-  if (request.length < shortest || request.length > longest) return "x";
-  const number = request.slice(numberAt);
-  return "x".repeat(number.replace(/\d/g, "").length) + act(request, /^\d+/.exec(number)?.[0]);
-}
+  #answerTo(request: string): string {
+    if (request.length < shortest || request.length > longest) return "x";
+    const number = request.slice(numberAt);
+    return "x".repeat(number.replace(/\d+/g, "").length) + this.#act(request, /^\d+/.exec(number)?.[0]);
+  }
 
-function act(request: string, digits: string | undefined): string {
-  const files = requests.find(([word]) => request.startsWith(word))?.[1];
-  if (files === undefined || digits === undefined) return "x";
-  return removeFiles(files, BigInt.asUintN(64, BigInt(digits))) ? "+" : "!";
+  #act(request: string, digits: string | undefined): string {
+    const files = requests.find(([word]) => request.startsWith(word))?.[1];
+    if (files === undefined || digits === undefined) return "x";
+    const id = BigInt.asUintN(64, BigInt(digits));
+    return files.every((directory) => remove(() => this.#path(directory, id))) ? "+" : "!";
+  }
 }
 
 /** Set by qmail-start. */

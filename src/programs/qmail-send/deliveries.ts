@@ -149,18 +149,16 @@ export class Deliveries {
     job.holders++;
     const path = disk.path("mess", id).slice("mess/".length);
     const words = `${path}\0${senderFor(sender, recipient)}\0${recipient}\0`;
-    const slotBytes = encodeSlot(slot, settings.slotWidth);
-    spawners[channel].send(Buffer.concat([slotBytes, Buffer.from(words, "latin1")]));
+    spawners[channel].send(encodeSlot(slot, settings.slotWidth).toString("latin1") + words);
     log(`starting delivery ${number}: msg ${id} to ${channelTable[channel].name} ${logSafe(recipient)}\n`);
     this.logStatus();
   }
 
   logStatus(): void {
-    const counts = channels.map(
-      (channel) =>
-        ` ${channelTable[channel].name} ${this.#used[channel]}/${this.#context.settings.concurrency[channel]}`,
-    );
-    this.#context.log(`status:${counts.join("")}${this.#context.exiting ? " exitasap" : ""}\n`);
+    const { log, exiting, settings } = this.#context;
+    const [local, remote] = this.#used;
+    const [locals, remotes] = settings.concurrency;
+    log(`status: local ${local}/${locals} remote ${remote}/${remotes}${exiting ? " exitasap" : ""}\n`);
   }
 
   /** Bytes from a spawner. */

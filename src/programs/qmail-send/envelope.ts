@@ -1,6 +1,6 @@
 /** A message that stands in todo: its envelope, read and routed, and what the log says of it. */
-import { type Channel, channels } from "./channel.ts";
-import { type Context, type QueueDisk, type Records, recipientsPath } from "./context.ts";
+import type { Channel } from "./channel.ts";
+import type { Context, Records } from "./context.ts";
 import { logSafe } from "./log.ts";
 import { Trouble, trying } from "./trouble.ts";
 
@@ -45,7 +45,7 @@ export class Envelope {
     const { disk } = this.#context;
     this.#records = trying(`unable to open ${this.#path}`, () => disk.open(this.#path));
     this.#size = this.#sizeOfMessage();
-    removeStale(this.#context, this.id);
+    this.#context.leftovers.remove(this.id);
     this.lines = `new msg ${this.id}\n`;
     while (this.recipients.length <= few) {
       const record = this.#next();
@@ -124,15 +124,6 @@ export class Envelope {
 
 /** The record of a recipient list. */
 export const recordOf = (address: string, done = false): string => `${done ? "D" : "T"}${address}\0`;
-
-/** What a crash during an earlier try, or during the end of an earlier message of this number, left. Throws Trouble. */
-export function removeStale({ disk }: { disk: QueueDisk }, id: bigint): void {
-  const recipients = channels.map((channel) => recipientsPath(disk, channel, id));
-  for (const path of [...recipients, disk.path("info", id), disk.path("bounce", id)])
-    trying(`unable to unlink ${path}`, () => {
-      if (disk.status(path) !== undefined) disk.remove(path);
-    });
-}
 
 /** The number in front, as it would be printed; `0` without one. */
 function leadingDigits(text: string): string {

@@ -9,7 +9,7 @@ import { type Channel, channels, nextAttempt } from "./channel.ts";
 import type { Cleaner } from "./cleaner.ts";
 import { type Context, helpPause, patience } from "./context.ts";
 import type { Deliveries } from "./deliveries.ts";
-import { type Envelope, type Recipient, removeStale } from "./envelope.ts";
+import type { Envelope, Recipient } from "./envelope.ts";
 import type { Job, Jobs, Unlisted } from "./jobs.ts";
 import type { Move } from "./preprocess.ts";
 import { Trouble } from "./trouble.ts";
@@ -28,8 +28,6 @@ class FirstAttempt implements Unlisted {
   needy = false;
   /** There is something that a next start would not know: someone got it, or failed. */
   telling = false;
-  /** Lists were written in part. */
-  torn = false;
   /** Its end was told. */
   ended = false;
   /** It is in the hands of qmail-clean. */
@@ -156,12 +154,12 @@ export class FirstAttempts {
   }
 
   #list(attempt: FirstAttempt, moves: Move[]): void {
-    if (attempt.torn && this.#context.exiting && !attempt.telling) {
+    const { exiting, leftovers } = this.#context;
+    if (leftovers.has(attempt.envelope.id) && exiting && !attempt.telling) {
       this.#let(attempt);
       return;
     }
-    if (attempt.torn && !this.#removeTorn(attempt)) return;
-    attempt.torn = true;
+    if (!this.#removeTorn(attempt)) return;
     moves.push({
       envelope: attempt.envelope,
       birth: attempt.birth,
@@ -175,15 +173,16 @@ export class FirstAttempts {
 
   /** Everybody got it. */
   #end(attempt: FirstAttempt): void {
-    if (attempt.torn && !this.#removeTorn(attempt)) return;
+    if (!this.#removeTorn(attempt)) return;
     this.#context.log(`end msg ${attempt.envelope.id}\n`);
     attempt.ended = true;
     this.#ask(attempt);
   }
 
+  /** Lists of it that were written in part. */
   #removeTorn(attempt: FirstAttempt): boolean {
     try {
-      removeStale(this.#context, attempt.envelope.id);
+      this.#context.leftovers.remove(attempt.envelope.id);
       return true;
     } catch (failure) {
       if (!(failure instanceof Trouble)) throw failure;
@@ -218,6 +217,7 @@ export class FirstAttempts {
   /** It is in S5: whatever was waiting for that goes on. */
   #ready(attempt: FirstAttempt): void {
     this.#attempts.delete(attempt.envelope.id);
+    this.#context.leftovers.delete(attempt.envelope.id);
     for (const job of attempt.jobs) {
       job.first = undefined;
       job.complete = true;

@@ -32,7 +32,7 @@ export const seconds = (): number => Math.floor(Date.now() / 1000);
 /** A manager that lives. */
 export interface Living {
   manager: Manager;
-  /** Sends the log and the requests to qmail-clean on their way. */
+  /** Sends the log, the requests to qmail-clean and the commands to the spawners on their way. */
   flush: () => void;
 }
 
@@ -56,11 +56,12 @@ export function bringToLife(
       });
     return new CommandPipe(spawners[channel].commands, lost, bell.ring);
   };
+  const pipes = [pipe(0), pipe(1)] as const;
   const manager: Manager = new Manager(
     {
       disk: realDisk,
       log: (text) => log.add(text),
-      spawners: [pipe(0), pipe(1)],
+      spawners: pipes,
       askCleaner:
         cleaning === undefined
           ? (request) => requests.add(`${request}\0`)
@@ -83,6 +84,7 @@ export function bringToLife(
     flush: () => {
       log.flush();
       requests.flush();
+      for (const commands of pipes) commands.flush();
     },
   };
 }

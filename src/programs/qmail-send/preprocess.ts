@@ -8,7 +8,7 @@ import { type Context, type Output, recipientsPath } from "./context.ts";
 import { type Envelope, recordOf } from "./envelope.ts";
 import { ignoring, Trouble, trying } from "./trouble.ts";
 
-/** A message to be preprocessed. */
+/** A message to be preprocessed. What is written of it counts as left over until it left todo. */
 export interface Move {
   readonly envelope: Envelope;
   /** The message's birth, which is the time of its info file. */
@@ -60,6 +60,7 @@ class Lists {
   write(): readonly string[] {
     const { disk, now } = this.#context;
     const { envelope, birth } = this.#move;
+    this.#context.leftovers.add(envelope.id);
     const info = this.#createInfo();
     try {
       for (const { channel, address, done } of envelope.all()) this.#add(channel, recordOf(address, done));

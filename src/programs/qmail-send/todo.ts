@@ -113,6 +113,7 @@ export class Todo {
   /** What goes fast is waited for: more is read when there is room. */
   #isFull(): boolean {
     const { deliveries } = this.#parts;
+    if (this.#waiting.length < batchLimit) return false;
     return channels.some(
       (channel) => this.#waitingOn(channel) >= batchLimit && deliveries.pace(channel) >= batchLimit,
     );
@@ -215,13 +216,14 @@ export class Todo {
     const { id, lines } = envelope;
     const name = `todo/${id}`;
     this.#parts.cleaner.ask(name, (answer) => {
-      const { log, schedule, now } = this.#context;
+      const { log, schedule, now, leftovers } = this.#context;
       log(lines);
       if (answer === undefined) return;
       if (answer !== "+") {
         log(`warning: qmail-clean unable to clean up ${name}\n`);
         return;
       }
+      leftovers.delete(id);
       const has = channels.filter((channel) => envelope.has(channel));
       for (const channel of has) schedule.insert(channel, id, now);
       if (has.length === 0) schedule.done.insert(id, now);

@@ -197,7 +197,7 @@ describe("the disk fails for a while", () => {
     ["remove", "info/", /warning: unable to unlink info\/\d+\/\d+; will try again later\n/],
     ["append", "bounce/", /alert: unable to append to bounce message; HELP! sleeping...\n/],
     ["remove", "bounce/", /warning: unable to unlink bounce\/\d+\n/],
-    ["status", "remote/", /warning: unable to unlink remote\/\d+\/\d+\n/],
+    ["status", "remote/", /warning: unable to stat remote\/\d+\/\d+\n/],
   ];
   for (const [call, prefix, said] of rows)
     test(`${call} ${prefix}`, () => {

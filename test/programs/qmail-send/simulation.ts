@@ -246,7 +246,7 @@ export class World {
     });
     const spawner = (channel: Channel) => ({
       ready: () => true,
-      send: (command: Buffer) => this.#deliver(channel, command),
+      send: (command: string) => this.#deliver(channel, Buffer.from(command, "latin1")),
     });
     const outside = {
       disk: this.disk,
