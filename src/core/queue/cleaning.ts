@@ -18,10 +18,15 @@ const numberAt = 5;
 /** So many requests are carried out between two looks at pid. */
 const sweepEvery = 31;
 
+/** Messages that have left todo but not mess, of which that is remembered. */
+const rememberedLimit = 1024;
+
 /** Carries out requests. Looks at pid first, and now and then. */
 export class Cleaning {
   readonly #path: (directory: QueueDirectory, id: bigint) => string;
   #untilSweep = sweepEvery;
+  /** Messages whose intd is gone; none gets their numbers before mess is, too. */
+  readonly #begun = new Set<bigint>();
 
   /** `path`: where a file is, as seen from here. */
   constructor(path: (directory: QueueDirectory, id: bigint) => string) {
@@ -49,7 +54,16 @@ export class Cleaning {
     const files = requests.find(([word]) => request.startsWith(word))?.[1];
     if (files === undefined || digits === undefined) return "x";
     const id = BigInt.asUintN(64, BigInt(digits));
-    return files.every((directory) => remove(() => this.#path(directory, id))) ? "+" : "!";
+    const leavesTodo = files.includes("todo");
+    const left = this.#begun.delete(id) && !leavesTodo ? files.slice(1) : files;
+    if (!left.every((directory) => remove(() => this.#path(directory, id)))) return "!";
+    if (leavesTodo) this.#remember(id);
+    return "+";
+  }
+
+  #remember(id: bigint): void {
+    if (this.#begun.size >= rememberedLimit) this.#begun.clear();
+    this.#begun.add(id);
   }
 }
 
