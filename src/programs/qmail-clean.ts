@@ -5,33 +5,24 @@
  */
 import { statSync } from "node:fs";
 import { Exit, isSystemError } from "../core/exit.ts";
-import { type QueueDirectory, queueRoot } from "../core/queue/paths.ts";
-import { removeFiles, sweepIntd, sweepPid } from "../core/queue/remove.ts";
+import { Cleaning } from "../core/queue/cleaning.ts";
+import { queuePath, queueRoot } from "../core/queue/paths.ts";
+import { sweepIntd } from "../core/queue/remove.ts";
 import { Reader, writeAll } from "../core/sys/fd.ts";
 import { becomeOwnerOf } from "../core/users/identity.ts";
-
-/** Which files a request names. The fifth byte of a `todo` request was never looked at. */
-const requests: readonly (readonly [string, readonly QueueDirectory[]])[] = [
-  ["foop/", ["intd", "mess"]],
-  ["todo", ["intd", "todo"]],
-];
-
-const shortest = 7;
-const longest = 100;
-const numberAt = 5;
-
-/** So many requests are answered between two looks at pid. */
-const sweepEvery = 31;
 
 export function main(): number {
   enterQueue();
   sweepIntd();
+  const cleaning = new Cleaning(queuePath);
   const input = new Reader(0);
-  for (let count = 0; ; count++) {
-    if (count % sweepEvery === 0) sweepPid();
-    const request = nextRequest(input);
-    if (request === undefined) return 0;
-    respond(answer(request));
+  // Requests that came together are answered together.
+  for (let rest = ""; ; ) {
+    const bytes = chunkOf(input);
+    if (bytes.length === 0) return 0;
+    const requests = (rest + bytes.toString("latin1")).split("\0");
+    rest = requests.pop() ?? "";
+    respond(requests.map((request) => cleaning.answer(request)).join(""));
   }
 }
 
@@ -44,28 +35,14 @@ function enterQueue(): void {
   becomeOwnerOf(queueRoot());
 }
 
-/** The next request with its NUL; undefined when qmail-send is gone. */
-function nextRequest(input: Reader): Buffer | undefined {
+/** Empty when qmail-send is gone. */
+function chunkOf(input: Reader): Buffer {
   try {
-    const request = input.line(0);
-    return request?.[request.length - 1] === 0 ? request : undefined;
+    return input.chunk();
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
-    return undefined;
+    return Buffer.alloc(0);
   }
-}
-
-/** What a request gets for an answer: an `x` for every byte that should be a digit, and then what its number gets. */
-function answer(request: Buffer): string {
-  if (request.length < shortest || request.length > longest) return "x";
-  const number = request.toString("latin1", numberAt, request.length - 1);
-  return "x".repeat(number.replace(/\d/g, "").length) + act(request, /^\d+/.exec(number)?.[0]);
-}
-
-function act(request: Buffer, digits: string | undefined): string {
-  const files = requests.find(([word]) => request.toString("latin1", 0, word.length) === word)?.[1];
-  if (files === undefined || digits === undefined) return "x";
-  return removeFiles(files, BigInt.asUintN(64, BigInt(digits))) ? "+" : "!";
 }
 
 function respond(text: string): void {

@@ -6,6 +6,8 @@ import { constants, fstatSync, openSync } from "node:fs";
 import { ControlTrouble } from "../core/control/routing.ts";
 import { decodeSlot, type SlotWidth, takeSlotWidth } from "../core/delivery/slot-number.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
+import { Cleaning, takeWhoCleans } from "../core/queue/cleaning.ts";
+import { relativePath } from "../core/queue/paths.ts";
 import { lockForSending } from "../core/queue/queue-lock.ts";
 import { readSome } from "../core/sys/fd.ts";
 import { qmailHome } from "../core/sys/home.ts";
@@ -120,6 +122,7 @@ export async function main(): Promise<number> {
 async function manage(): Promise<number> {
   const signals = new Signals();
   const slotWidth = takeSlotWidth();
+  const cleansItself = takeWhoCleans();
   chooseUser();
   enter(qmailHome(), "home");
   const controls = controlsOrExit();
@@ -127,7 +130,14 @@ async function manage(): Promise<number> {
   process.umask(0o077);
   takeQueue();
   const bell = new Bell();
-  const living = bringToLife(controls, limited(controls.settings, slotWidth), log, bell, signals);
+  const living = bringToLife(
+    controls,
+    limited(controls.settings, slotWidth),
+    cleansItself ? new Cleaning(relativePath) : undefined,
+    log,
+    bell,
+    signals,
+  );
   await enroll(living);
   await run(living, bell);
   living.manager.finish();

@@ -14,6 +14,7 @@ import { closeSync } from "node:fs";
 import { bytes } from "../core/bytes/text.ts";
 import { widthVariable } from "../core/delivery/slot-number.ts";
 import { Exit, isSystemError } from "../core/exit.ts";
+import { tellWhoCleans } from "../core/queue/cleaning.ts";
 import { isThisExecutable, replaceBy } from "../core/sys/exec.ts";
 import { inHome } from "../core/sys/home.ts";
 import { duplicateTo, moveAbove, pipe } from "../core/sys/libc.ts";
@@ -110,12 +111,14 @@ export function main([delivery, ...logger]: Uint8Array[]): number {
     process.chdir("/");
     process.umask(0o077);
     const users = chooseUsers();
+    tellWhoCleans(false);
     const output = log(logger, users("qmaill"));
     agreeOnSlots();
     const local = partner("qmail-lspawn", [delivery ?? defaultDelivery], users("root"));
     const remote = partner("qmail-rspawn", [], users("qmailr"));
     const cleaner = partner("qmail-clean", [], users("qmailq"));
     const pipes = [local, remote, cleaner].flatMap(({ write, read }) => [write, read]);
+    tellWhoCleans(users("qmails") === undefined && ["qmail-send", "qmail-clean"].every(isOurs));
     return becomeSend([output, ...pipes], users("qmails"));
   } catch (failure) {
     if (isSystemError(failure)) throw new Exit(111);

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { bin, Scratch } from "../helpers/built.ts";
+import { PrivateHome, readProcess, until } from "../helpers/home.ts";
 
 /** A home whose daemons write down how they were started and then copy their input to their output file. */
 function home(): Scratch {
@@ -16,7 +17,7 @@ function home(): Scratch {
     const script = [
       "#!/bin/sh",
       "links=$(for fd in 0 1 2 3 4 5 6; do readlink /proc/$$/fd/$fd; done)",
-      `{ echo "$$ $0 $*"; pwd; umask; echo "$SEEN"; echo "$links"; } >'${out}.tmp'`,
+      `{ echo "$$ $0 $*"; pwd; umask; echo "$SEEN$QMAILSENDCLEANS"; echo "$links"; } >'${out}.tmp'`,
       `mv '${out}.tmp' '${out}'`,
       rest,
     ];
@@ -33,7 +34,7 @@ async function start(
   symlinkSync(join(bin, "qmail-start"), scratch.in("start/qmail-start"));
   const child = Bun.spawn([scratch.in("start/qmail-start"), ...args], {
     stdio: ["ignore", "pipe", "inherit"],
-    env: { QMAILHOME: scratch.path, PATH: "/usr/bin:/bin", SEEN: "by all" },
+    env: { QMAILHOME: scratch.path, PATH: "/usr/bin:/bin", SEEN: "by all", QMAILSENDCLEANS: "1" },
   });
   const stdout = await new Response(child.stdout).text();
   return { pid: child.pid, stdout, code: await child.exited };
@@ -89,6 +90,23 @@ test("a logger that cannot be started does not keep mail from running", async ()
   const { stdout } = await start(scratch, ["./Mailbox", "/no/such/logger"]);
   expect(stdout).toBe("");
   expect(await report(scratch, "qmail-clean.out.input")).toContain("to-clean");
+});
+
+test("in a private home of our programs, qmail-send alone is told to remove files by itself", async () => {
+  const home = new PrivateHome();
+  try {
+    const daemons = home.start();
+    const told = (name: string): boolean[] =>
+      daemons
+        .processes()
+        .filter((pid) => readProcess(pid, "cmdline")?.split("\0")[0]?.endsWith(name))
+        .map((pid) => readProcess(pid, "environ")?.includes("\0QMAILSENDCLEANS=1\0") === true);
+    const names = ["qmail-send", "qmail-clean", "qmail-lspawn", "qmail-rspawn"];
+    await until(10, () => names.every((name) => told(name).length > 0));
+    expect(names.map((name) => told(name))).toEqual([[true], [false], [false], [false]]);
+  } finally {
+    await home.remove();
+  }
 });
 
 test("without qmail-send it ends with 111 and says nothing", async () => {

@@ -27,31 +27,34 @@ const bufferSize = 8192;
 const largestId = 2n ** 64n - 1n;
 const split: ReadonlySet<QueueDirectory> = new Set(["mess", "info", "local", "remote"]);
 
+/** What was just read; its bytes become a string at once. */
+const scratch = Buffer.allocUnsafeSlow(bufferSize);
+
 /** A file's records, read piece by piece. */
 class FileRecords implements Records {
   readonly #fd: number;
-  readonly #buffer = Buffer.allocUnsafe(bufferSize);
+  #text = "";
   #start = 0;
-  #end = 0;
+  #ended = false;
 
   constructor(fd: number) {
     this.#fd = fd;
   }
 
   next(): string | undefined {
-    let begun = "";
     for (;;) {
-      const unread = this.#buffer.subarray(this.#start, this.#end);
-      const nul = unread.indexOf(0);
-      const piece = unread.toString("latin1", 0, nul < 0 ? unread.length : nul);
+      const nul = this.#text.indexOf("\0", this.#start);
       if (nul >= 0) {
-        this.#start += nul + 1;
-        return begun + piece;
+        const record = this.#text.slice(this.#start, nul);
+        this.#start = nul + 1;
+        return record;
       }
-      begun += piece;
+      if (this.#ended) return undefined;
+      const length = readSync(this.#fd, scratch, 0, bufferSize, null);
+      // What is shorter than the room for it is the end: nobody writes to a list, or an envelope, that can be read.
+      this.#ended = length < bufferSize;
+      this.#text = this.#text.slice(this.#start) + scratch.toString("latin1", 0, length);
       this.#start = 0;
-      this.#end = readSync(this.#fd, this.#buffer, 0, bufferSize, null);
-      if (this.#end === 0) return undefined;
     }
   }
 

@@ -34,8 +34,9 @@ export function queueSplit(): number {
 /** Path of a message's file relative to the queue: `mess/7/30`, `todo/30`. */
 export function relativePath(directory: QueueDirectory, id: number | bigint): string {
   if (!splitDirectories.has(directory)) return `${directory}/${id}`;
-  const short = Number(id);
-  const folder = Number.isSafeInteger(short) ? short % queueSplit() : BigInt(id) % BigInt(queueSplit());
+  const split = queueSplit();
+  // Numbers of usual size are divided faster than large ones.
+  const folder = id <= Number.MAX_SAFE_INTEGER ? Number(id) % split : BigInt(id) % BigInt(split);
   return `${directory}/${folder}/${id}`;
 }
 

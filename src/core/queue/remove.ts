@@ -9,15 +9,10 @@
 import { readdirSync, statSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
 import { isSystemError } from "../exit.ts";
-import { type QueueDirectory, queuePath, queueRoot } from "./paths.ts";
+import { queuePath, queueRoot } from "./paths.ts";
 
 /** Files in pid older than this belong to no living qmail-queue, which gives up after 24 hours. In seconds. */
 const ossified = 129_600;
-
-/** Removes a message's files from these directories, in this order; stops at the first that can not be removed. */
-export function removeFiles(directories: readonly QueueDirectory[], id: bigint): boolean {
-  return directories.every((directory) => remove(() => queuePath(directory, id)));
-}
 
 /** Removes the files in pid that were not touched for 36 hours. What can not be looked at or removed stays. */
 export function sweepPid(now = Math.floor(Date.now() / 1000)): void {
@@ -46,7 +41,7 @@ function isAlone(message: string): boolean {
 }
 
 /** True if the file is gone, or was never there. */
-function remove(path: () => string | Buffer | undefined): boolean {
+export function remove(path: () => string | Buffer | undefined): boolean {
   try {
     const found = path();
     if (found !== undefined) unlinkSync(found);

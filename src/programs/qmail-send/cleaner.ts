@@ -12,12 +12,15 @@ interface Request {
 /** Requests under way; few enough that neither pipe can fill up, so that nobody ever waits for the other. */
 const limit = 512;
 
+const plus = 43;
+
 /** The requests under way. */
 export class Cleaner {
   readonly #context: Context;
   #requests: Request[] = [];
   readonly #names = new Set<string>();
   #gone = false;
+  #removes = false;
 
   constructor(context: Context) {
     this.#context = context;
@@ -31,6 +34,14 @@ export class Cleaner {
   /** Whether all requests were answered. */
   idle(): boolean {
     return this.#requests.length === 0;
+  }
+
+  /**
+   * Whether the last message that was to leave todo did. Where none has, or one could not, none is delivered straight
+   * from there: it would come again with every start.
+   */
+  removes(): boolean {
+    return this.#removes;
   }
 
   /** Whether that file was named in a request that is not answered yet. */
@@ -68,6 +79,7 @@ export class Cleaner {
       const request = this.#requests.shift();
       if (request === undefined) return;
       this.#names.delete(request.name);
+      if (request.name.startsWith("todo/")) this.#removes = byte === plus;
       request.done(String.fromCharCode(byte));
     }
   }

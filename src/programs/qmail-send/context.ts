@@ -8,6 +8,7 @@ import type { BounceAddresses } from "../../core/mail/bounce.ts";
 import type { Routing } from "../../core/mail/routing.ts";
 import type { QueueDisk } from "../../core/queue/files.ts";
 import type { Channel } from "./channel.ts";
+import type { Leftovers } from "./leftovers.ts";
 import type { Schedule } from "./schedule.ts";
 
 export type { Output, QueueDisk, Records, Status } from "../../core/queue/files.ts";
@@ -16,7 +17,8 @@ export type { Output, QueueDisk, Records, Status } from "../../core/queue/files.
 export interface SpawnerPort {
   /** False while part of an earlier command still waits to be written. */
   ready(): boolean;
-  send(command: Buffer): void;
+  /** Characters are bytes. */
+  send(command: string): void;
 }
 
 /** A bounce on its way into the queue. */
@@ -62,6 +64,7 @@ export interface Settings {
 export interface Context extends Outside {
   readonly settings: Settings;
   readonly schedule: Schedule;
+  readonly leftovers: Leftovers;
   routing: Routing;
   now: number;
   /** After TERM, or after a partner died: nothing new is started. */

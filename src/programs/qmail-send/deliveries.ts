@@ -19,7 +19,10 @@ interface Delivery {
   recipient: string;
 }
 
-/** A failure that could not be written down yet. Its delivery keeps its slot, and qmail-send does not end. */
+/**
+ * A failure that could not be written down yet: `again` is when that is tried again, never while the message has no
+ * lists. Its delivery keeps its slot, and qmail-send does not end.
+ */
 interface Unrecorded {
   channel: Channel;
   slot: number;
@@ -55,6 +58,31 @@ class ReportReader {
   }
 }
 
+/** How many things happen in a second. */
+class Pace {
+  #second = 0;
+  #count = 0;
+  #before = 0;
+
+  count(now: number): void {
+    this.#turn(now);
+    this.#count++;
+  }
+
+  /** In the second before this one, or so far in this one. */
+  at(now: number): number {
+    this.#turn(now);
+    return Math.max(this.#before, this.#count);
+  }
+
+  #turn(now: number): void {
+    if (now === this.#second) return;
+    this.#before = now === this.#second + 1 ? this.#count : 0;
+    this.#count = 0;
+    this.#second = now;
+  }
+}
+
 /** The slots of both channels. */
 export class Deliveries {
   readonly #context: Context;
@@ -65,6 +93,10 @@ export class Deliveries {
   readonly #reports: readonly ReportReader[];
   #unrecorded: Unrecorded[] = [];
   #nextNumber = 1;
+  /** Whether the last one started was of a message straight from todo. */
+  readonly #first: [boolean, boolean] = [false, false];
+  /** Reports in this second and in the one before. */
+  readonly #paces: readonly Pace[] = channels.map(() => new Pace());
 
   constructor(context: Context, jobs: Jobs) {
     this.#context = context;
@@ -83,6 +115,21 @@ export class Deliveries {
     );
   }
 
+  /** How many deliveries can be started now. */
+  room(channel: Channel): number {
+    return this.available(channel) ? this.#context.settings.concurrency[channel] - this.#used[channel] : 0;
+  }
+
+  /** How many were reported in a second, lately. */
+  pace(channel: Channel): number {
+    return this.#paces[channel]?.at(this.#context.now) ?? 0;
+  }
+
+  /** Whether the last one that was started was of a message straight from todo. */
+  wasFirst(channel: Channel): boolean {
+    return this.#first[channel];
+  }
+
   /** Whether nothing is under way that a report could still come for. */
   idle(): boolean {
     return channels.every((channel) => !this.#alive[channel] || this.#used[channel] === 0);
@@ -97,22 +144,21 @@ export class Deliveries {
     const number = this.#nextNumber++;
     slots[slot] = { number, job, offset, recipient };
     this.#used[channel]++;
+    this.#first[channel] = job.first !== undefined;
     job.open++;
     job.holders++;
     const path = disk.path("mess", id).slice("mess/".length);
     const words = `${path}\0${senderFor(sender, recipient)}\0${recipient}\0`;
-    const slotBytes = encodeSlot(slot, settings.slotWidth);
-    spawners[channel].send(Buffer.concat([slotBytes, Buffer.from(words, "latin1")]));
+    spawners[channel].send(encodeSlot(slot, settings.slotWidth).toString("latin1") + words);
     log(`starting delivery ${number}: msg ${id} to ${channelTable[channel].name} ${logSafe(recipient)}\n`);
     this.logStatus();
   }
 
   logStatus(): void {
-    const counts = channels.map(
-      (channel) =>
-        ` ${channelTable[channel].name} ${this.#used[channel]}/${this.#context.settings.concurrency[channel]}`,
-    );
-    this.#context.log(`status:${counts.join("")}${this.#context.exiting ? " exitasap" : ""}\n`);
+    const { log, exiting, settings } = this.#context;
+    const [local, remote] = this.#used;
+    const [locals, remotes] = settings.concurrency;
+    log(`status: local ${local}/${locals} remote ${remote}/${remotes}${exiting ? " exitasap" : ""}\n`);
   }
 
   /** Bytes from a spawner. */
@@ -127,6 +173,7 @@ export class Deliveries {
   lose(channel: Channel): void {
     if (!this.#alive[channel]) return;
     this.#alive[channel] = false;
+    for (const delivery of this.#slots[channel] ?? []) delivery?.job.first?.deferred();
     this.#context.log("alert: oh no! lost spawn connection! dying...\n");
     this.#context.exiting = true;
   }
@@ -149,10 +196,10 @@ export class Deliveries {
       const paragraph = failureParagraph(this.#context.routing.withoutPrepend(delivery.recipient), text);
       this.#recordFailure({ channel, slot, delivery, paragraph, again: 0 });
       return;
-    } else if (letter === "Z") {
-      log(`delivery ${delivery.number}: deferral: ${logSafe(text)}\n`);
     } else {
-      log(`delivery ${delivery.number}: report mangled, will defer\n`);
+      const why = letter === "Z" ? `deferral: ${logSafe(text)}` : "report mangled, will defer";
+      log(`delivery ${delivery.number}: ${why}\n`);
+      delivery.job.first?.deferred();
     }
     this.#free(channel, slot, delivery);
   }
@@ -160,6 +207,8 @@ export class Deliveries {
   /** The recipient is done. If this cannot be written down it will get the message again, which is not a loss. */
   #mark({ job, offset }: Delivery): void {
     const { disk, log } = this.#context;
+    job.open--;
+    if (job.first?.delivered(job.channel, offset) === false) return;
     const path = recipientsPath(disk, job.channel, job.id);
     try {
       disk.mark(path, offset);
@@ -167,7 +216,6 @@ export class Deliveries {
       if (!isSystemError(failure)) throw failure;
       log(`warning: trouble marking ${path}; message will be delivered twice!\n`);
     }
-    job.open--;
   }
 
   #free(channel: Channel, slot: number, delivery: Delivery): void {
@@ -175,6 +223,7 @@ export class Deliveries {
     const slots = this.#slots[channel];
     if (slots !== undefined) (slots as (Delivery | undefined)[])[slot] = undefined;
     this.#used[channel]--;
+    this.#paces[channel]?.count(this.#context.now);
     this.logStatus();
   }
 
@@ -182,6 +231,17 @@ export class Deliveries {
   #recordFailure(failed: Unrecorded): void {
     const { disk, log, now } = this.#context;
     const { channel, slot, delivery, paragraph } = failed;
+    const { first } = delivery.job;
+    if (first !== undefined) {
+      first.failed();
+      this.#unrecorded.push({ ...failed, again: Number.POSITIVE_INFINITY });
+      return;
+    }
+    if (delivery.job.over) {
+      // It is in todo, and the next start tries it again.
+      this.#free(channel, slot, delivery);
+      return;
+    }
     try {
       disk.append(disk.path("bounce", delivery.job.id), paragraph);
     } catch (failure) {
@@ -196,10 +256,13 @@ export class Deliveries {
 
   /** Tries again to write down the failures whose time has come. */
   step(): boolean {
+    if (this.#unrecorded.length === 0) return false;
     const { now } = this.#context;
-    const due = this.#unrecorded.filter(({ again }) => again <= now);
+    const isDue = ({ again, delivery }: Unrecorded): boolean =>
+      again === Number.POSITIVE_INFINITY ? delivery.job.first === undefined : again <= now;
+    const due = this.#unrecorded.filter(isDue);
     if (due.length === 0) return false;
-    this.#unrecorded = this.#unrecorded.filter(({ again }) => again > now);
+    this.#unrecorded = this.#unrecorded.filter((late) => !isDue(late));
     for (const failed of due) this.#recordFailure(failed);
     return true;
   }

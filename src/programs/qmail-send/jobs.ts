@@ -6,6 +6,16 @@ import { isSystemError } from "../../core/exit.ts";
 import { type Channel, channels } from "./channel.ts";
 import { type Context, patience, recipientsPath } from "./context.ts";
 
+/** A message that is tried straight from todo hears of its deliveries: it has no lists. */
+export interface Unlisted {
+  /** A recipient is done. True: by now there is a list, and it has to be marked there. */
+  delivered(channel: Channel, offset: number): boolean;
+  /** A recipient is not done. */
+  deferred(): void;
+  /** A recipient failed; what is to be told of it waits for the lists. */
+  failed(): void;
+}
+
 /** One message on one channel. */
 export interface Job {
   readonly id: bigint;
@@ -20,6 +30,10 @@ export interface Job {
   /** Whether all recipients have been read. */
   complete: boolean;
   holders: number;
+  /** While the message is in todo; it holds the job, too. */
+  first: Unlisted | undefined;
+  /** The message is gone, or left to the next start. */
+  over: boolean;
 }
 
 /** All jobs; there are never more than deliveries can be under way. */
@@ -48,7 +62,7 @@ export class Jobs {
   open(fields: Pick<Job, "id" | "channel" | "sender" | "retry" | "dying">): Job {
     this.#count++;
     this.#open.set(fields.id, (this.#open.get(fields.id) ?? 0) | (fields.channel + 1));
-    return { ...fields, open: 0, complete: false, holders: 1 };
+    return { ...fields, open: 0, complete: false, holders: 1, first: undefined, over: false };
   }
 
   /** One holder lets go. */
@@ -61,7 +75,7 @@ export class Jobs {
     if (others === 0) this.#open.delete(id);
     else this.#open.set(id, others);
     if (job.complete && job.open === 0) this.#finish(job);
-    else schedule.insert(channel, id, this.#again.has(id) ? now : job.retry);
+    else if (!job.over) schedule.insert(channel, id, this.#again.has(id) ? now : job.retry);
     if (others !== 0) return;
     this.#again.delete(id);
     this.#onFree(id);

@@ -11,14 +11,16 @@ import { Cleanup } from "./cleanup.ts";
 import type { Context, Outside, Settings } from "./context.ts";
 import { Deliveries } from "./deliveries.ts";
 import { Finisher } from "./finish.ts";
+import { FirstAttempts } from "./first.ts";
 import { Jobs } from "./jobs.ts";
+import { Leftovers } from "./leftovers.ts";
 import { Orders } from "./orders.ts";
 import { Passes } from "./passes.ts";
 import { enroll, enrollFailed, recordSchedule, Schedule } from "./schedule.ts";
 import { Todo } from "./todo.ts";
 
 /** Rounds of work() between two looks at what arrived. */
-const roundLimit = 64;
+const roundLimit = 16;
 
 /** One qmail-send. */
 export class Manager {
@@ -27,22 +29,28 @@ export class Manager {
   readonly #passes: Passes;
   readonly #cleaner: Cleaner;
   readonly #finisher: Finisher;
+  readonly #first: FirstAttempts;
   readonly #todo: Todo;
   readonly #cleanup: Cleanup;
   readonly #orders: Orders;
   #loaded = false;
+  #searched = false;
   #enrolledFolders = 0;
 
   constructor(outside: Outside, settings: Settings, routing: Routing, now: number) {
     const schedule = new Schedule(new Holds(outside.disk));
-    const context: Context = { ...outside, settings, routing, now, schedule, exiting: false };
+    const leftovers = new Leftovers(outside.disk);
+    const context: Context = { ...outside, settings, routing, now, schedule, leftovers, exiting: false };
     const jobs = new Jobs(context, (id) => this.#orders.free(id));
     this.#context = context;
     this.#deliveries = new Deliveries(context, jobs);
     this.#passes = new Passes(context, jobs, this.#deliveries);
     this.#cleaner = new Cleaner(context);
     this.#finisher = new Finisher(context, this.#cleaner);
-    this.#todo = new Todo(context, this.#cleaner, (id) => {
+    const first = new FirstAttempts(context, this.#cleaner, this.#deliveries, jobs);
+    this.#first = first;
+    const hands = { cleaner: this.#cleaner, deliveries: this.#deliveries, passes: this.#passes, first };
+    this.#todo = new Todo(context, hands, (id) => {
       this.#orders.free(id);
       this.#passes.step();
     });
@@ -56,35 +64,61 @@ export class Manager {
    * again in ten seconds.
    */
   enroll(now: number): boolean {
-    const { disk, log } = this.#context;
+    const { disk } = this.#context;
     this.#context.now = now;
     if (!this.#load()) return false;
-    for (; this.#enrolledFolders < disk.folders("info"); this.#enrolledFolders++) {
-      let ids: bigint[];
-      try {
-        ids = disk.list("info", this.#enrolledFolders);
-      } catch (failure) {
-        if (!isSystemError(failure)) throw failure;
-        log(`alert: unable to opendir info/${this.#enrolledFolders}, sleeping...\n`);
-        return false;
-      }
-      for (const id of ids) enroll(this.#context, id);
-    }
+    for (; this.#enrolledFolders < disk.folders("info"); this.#enrolledFolders++)
+      if (!this.#enrollFolder(this.#enrolledFolders)) return false;
     this.#deliveries.logStatus();
     return true;
   }
 
-  /** What is held. Without knowing it, no message may be tried. */
+  #enrollFolder(folder: number): boolean {
+    const { disk, schedule, leftovers } = this.#context;
+    const ids = this.#trying(`opendir info/${folder}`, () => disk.list("info", folder));
+    const known =
+      ids &&
+      this.#trying(`opendir local/${folder} and remote/${folder}`, () => {
+        leftovers.findLists(folder, ids);
+        return true;
+      });
+    if (known === undefined) return false;
+    for (const id of ids ?? []) {
+      const failed = schedule.failed.length;
+      enroll(this.#context, id);
+      // It may be what is left of a message that is gone.
+      if (schedule.failed.length > failed) leftovers.add(id);
+    }
+    return true;
+  }
+
+  /** What is held, and what was left. Without knowing it, no message may be tried. */
   #load(): boolean {
-    if (this.#loaded) return true;
+    const { leftovers } = this.#context;
+    this.#loaded ||=
+      this.#trying("read hold", () => {
+        this.#orders.load();
+        return true;
+      }) ?? false;
+    this.#searched ||=
+      this.#loaded &&
+      (this.#trying("opendir todo", () => {
+        leftovers.findFirst();
+        return true;
+      }) ??
+        false);
+    return this.#searched;
+  }
+
+  /** undefined: it failed, and the log says so. */
+  #trying<Result>(what: string, step: () => Result): Result | undefined {
     try {
-      this.#orders.load();
-      this.#loaded = true;
+      return step();
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
-      this.#context.log("alert: unable to read hold, sleeping...\n");
+      this.#context.log(`alert: unable to ${what}, sleeping...\n`);
+      return undefined;
     }
-    return this.#loaded;
   }
 
   /** Does what can be done now. True: there is more, but look at what arrived first. */
@@ -94,17 +128,15 @@ export class Manager {
     return true;
   }
 
-  /** The order is the one in which lines appear in the log. */
+  /** The order is the one in which lines appear in the log. An order for a message is carried out before its end. */
   #step(): boolean {
-    return [
-      this.#orders.step(),
-      this.#deliveries.step(),
-      this.#todo.step(),
-      this.#passes.step(),
-      enrollFailed(this.#context),
-      this.#finisher.step(),
-      this.#cleanup.step(),
-    ].includes(true);
+    let acted = this.#deliveries.step();
+    acted = this.#orders.step() || acted;
+    acted = this.#todo.step() || acted;
+    acted = this.#passes.step() || acted;
+    acted = enrollFailed(this.#context) || acted;
+    acted = this.#finisher.step() || acted;
+    return this.#cleanup.step() || acted;
   }
 
   /** When there will be something to do even if nothing happens, in Unix seconds. */
@@ -122,7 +154,8 @@ export class Manager {
 
   /** Whether it was told to stop and has nothing under way any more. */
   finished(): boolean {
-    return this.#context.exiting && this.#deliveries.idle() && this.#cleaner.idle() && this.#finisher.idle();
+    const parts = [this.#deliveries, this.#first, this.#cleaner, this.#finisher];
+    return this.#context.exiting && parts.every((part) => part.idle());
   }
 
   /** The last act. */

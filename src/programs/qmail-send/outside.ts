@@ -3,6 +3,7 @@ import { constants, openSync } from "node:fs";
 import { ControlTrouble } from "../../core/control/routing.ts";
 import { isSystemError } from "../../core/exit.ts";
 import { Routing } from "../../core/mail/routing.ts";
+import type { Cleaning } from "../../core/queue/cleaning.ts";
 import { realDisk } from "../../core/queue/disk.ts";
 import { triggerPath } from "../../core/queue/trigger.ts";
 import { arrivals } from "../../core/sys/input.ts";
@@ -31,7 +32,7 @@ export const seconds = (): number => Math.floor(Date.now() / 1000);
 /** A manager that lives. */
 export interface Living {
   manager: Manager;
-  /** Sends the log and the requests to qmail-clean on their way. */
+  /** Sends the log, the requests to qmail-clean and the commands to the spawners on their way. */
   flush: () => void;
 }
 
@@ -39,6 +40,7 @@ export interface Living {
 export function bringToLife(
   controls: Controls,
   settings: Settings,
+  cleaning: Cleaning | undefined,
   log: Outbox,
   bell: Bell,
   signals: Signals,
@@ -54,12 +56,16 @@ export function bringToLife(
       });
     return new CommandPipe(spawners[channel].commands, lost, bell.ring);
   };
+  const pipes = [pipe(0), pipe(1)] as const;
   const manager: Manager = new Manager(
     {
       disk: realDisk,
       log: (text) => log.add(text),
-      spawners: [pipe(0), pipe(1)],
-      askCleaner: (request) => requests.add(`${request}\0`),
+      spawners: pipes,
+      askCleaner:
+        cleaning === undefined
+          ? (request) => requests.add(`${request}\0`)
+          : (request) => manager.cleanerAnswered(Buffer.from(cleaning.answer(request)), seconds()),
       inject: (notice, done) => {
         queueBounce(notice)
           .then((injection) => done(injection, seconds()))
@@ -78,6 +84,7 @@ export function bringToLife(
     flush: () => {
       log.flush();
       requests.flush();
+      for (const commands of pipes) commands.flush();
     },
   };
 }

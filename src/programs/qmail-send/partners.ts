@@ -8,13 +8,15 @@ import type { SpawnerPort } from "./context.ts";
 const retryPause = 20;
 
 /**
- * Commands to a spawner. It may be busy writing reports to us, so we never wait for it: what its pipe has no room
- * for stays here, and until it is gone no other delivery is started.
+ * Commands to a spawner, gathered while events are handled. It may be busy writing reports to us, so we never wait for
+ * it: what its pipe has no room for stays here, and until it is gone no other delivery is started.
  */
 export class CommandPipe implements SpawnerPort {
   readonly #fd: number;
   readonly #lost: () => void;
   readonly #drained: () => void;
+  #commands = "";
+  /** What the pipe had no room for. */
   #waiting: Buffer = Buffer.alloc(0);
 
   /** `lost`: nobody reads any more. `drained`: ready() is true again. */
@@ -35,9 +37,18 @@ export class CommandPipe implements SpawnerPort {
     return this.#waiting.length === 0;
   }
 
-  send(command: Buffer): void {
-    this.#waiting = command;
-    this.#write();
+  send(command: string): void {
+    this.#commands += command;
+  }
+
+  /** Sends what was gathered on its way. */
+  flush(): void {
+    if (this.#commands === "") return;
+    const commands = Buffer.from(this.#commands, "latin1");
+    this.#commands = "";
+    const wasReady = this.ready();
+    this.#waiting = wasReady ? commands : Buffer.concat([this.#waiting, commands]);
+    if (wasReady) this.#write();
   }
 
   #write(): void {

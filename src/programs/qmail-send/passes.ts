@@ -49,7 +49,15 @@ export class Passes {
   /** One step on each channel: at most one delivery each. False: nothing can be done now. */
   step(): boolean {
     if (this.#context.exiting || this.#context.schedule.closed) return false;
-    return channels.map((channel) => this.#stepOn(channel)).includes(true);
+    const local = this.#stepOn(0);
+    return this.#stepOn(1) || local;
+  }
+
+  /** Whether one is under way, or a message is due for the next. */
+  waits(channel: Channel): boolean {
+    const { schedule, now } = this.#context;
+    if (this.#passes[channel] !== undefined) return true;
+    return schedule.channels[channel].firstTime <= now && this.#jobs.available();
   }
 
   /** When the next pass can begin. */

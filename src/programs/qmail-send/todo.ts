@@ -1,46 +1,53 @@
 /**
- * Preprocessing (INTERNALS, 4): what stands in todo is routed into info, local and remote; when those are durable,
- * qmail-clean removes intd and todo, and the message is ready. A burst is worked off in batches that share one
- * barrier. Lines of the log wait for their message's turn, so that its lines always stand in one order.
+ * New messages. What stands in todo is tried at once where there is room for all of its recipients (first.ts), and
+ * preprocessed where there is not: then qmail-clean removes intd and todo, and the message is ready. A burst is worked
+ * off in batches that share one barrier. Lines of the log wait for their message's turn, so that its lines always stand
+ * in one order.
  */
-import { isSystemError, type SystemError } from "../../core/exit.ts";
+import { isSystemError } from "../../core/exit.ts";
 import { type Channel, channels } from "./channel.ts";
 import type { Cleaner } from "./cleaner.ts";
-import { type Context, helpPause, type Output, type Records, recipientsPath } from "./context.ts";
-import { logSafe } from "./log.ts";
+import { type Context, helpPause } from "./context.ts";
+import type { Deliveries } from "./deliveries.ts";
+import { Envelope, few } from "./envelope.ts";
+import type { FirstAttempts } from "./first.ts";
+import type { Passes } from "./passes.ts";
+import { type Move, preprocess } from "./preprocess.ts";
+import { Trouble } from "./trouble.ts";
 
 /** Seconds after which todo is looked at even if nobody pulls the trigger. */
 const interval = 1500;
 
-/** Messages that share a barrier. */
+/** Messages that share a barrier, and that wait for a slot. */
 const batchLimit = 64;
 
-/** A message whose files are written. */
-interface Prepared {
-  id: bigint;
-  /** Its lines of the log. */
-  lines: string;
-  has: readonly boolean[];
-  paths: readonly string[];
+/** Seconds that a message waits for slots before it is preprocessed. */
+const longestWait = 2;
+
+/** Who takes new messages in hand. */
+interface Parts {
+  cleaner: Cleaner;
+  deliveries: Deliveries;
+  passes: Passes;
+  first: FirstAttempts;
 }
 
-/** Why a message could not be preprocessed, as the log tells it. */
-class Trouble extends Error {}
-
-/** Looks for new messages and makes them ready. */
+/** Looks for new messages and gets them on their way. */
 export class Todo {
   readonly #context: Context;
-  readonly #cleaner: Cleaner;
+  readonly #parts: Parts;
   readonly #onReady: (id: bigint) => void;
   #ids: bigint[] = [];
   #position = 0;
+  /** Read, and waiting for slots; in the order in which they came. */
+  #waiting: { envelope: Envelope; since: number }[] = [];
   #triggered = false;
   #next: number;
 
-  /** `onReady` is called after each message that became ready, before the next one does. */
-  constructor(context: Context, cleaner: Cleaner, onReady: (id: bigint) => void) {
+  /** `onReady` is called after each message that was preprocessed, before the next one is. */
+  constructor(context: Context, parts: Parts, onReady: (id: bigint) => void) {
     this.#context = context;
-    this.#cleaner = cleaner;
+    this.#parts = parts;
     this.#onReady = onReady;
     this.#next = context.now;
   }
@@ -50,36 +57,128 @@ export class Todo {
     this.#triggered = true;
   }
 
-  /** Whether a message is among those that are about to be preprocessed. */
+  /** Whether a message is in hand here. */
   has(id: bigint): boolean {
-    return this.#ids.includes(id, this.#position);
+    return this.#ids.includes(id, this.#position) || this.#waits(id) || this.#parts.first.has(id);
   }
 
   wakeAt(): number {
-    return this.#context.exiting || !this.#cleaner.ready() ? Number.POSITIVE_INFINITY : this.#next;
+    const { exiting, now } = this.#context;
+    if (exiting || !this.#parts.cleaner.ready()) return this.#parts.first.wakeAt();
+    return Math.min(this.#waiting.length > 0 ? now + 1 : this.#next, this.#parts.first.wakeAt());
   }
 
-  /** Preprocesses one batch. False: there is nothing new. */
+  /** Gets one batch on its way. False: there is nothing that can be done now. */
   step(): boolean {
-    if (this.#context.exiting || !this.#cleaner.ready()) return false;
-    if (this.#position >= this.#ids.length && !this.#look()) return false;
-    const batch = this.#ids.slice(this.#position, this.#position + batchLimit);
-    this.#position += batch.length;
-    if (this.#position >= this.#ids.length) this.#ids = [];
-    const prepared = batch.map((id) => this.#prepare(id)).filter((message) => message !== undefined);
-    if (prepared.length > 0) this.#commit(prepared);
-    return true;
+    const { cleaner, first } = this.#parts;
+    if (!cleaner.ready()) return false;
+    const moves = first.step();
+    const acted = !this.#context.exiting && this.#take(moves);
+    if (moves.length > 0) preprocess(this.#context, moves);
+    return acted || moves.length > 0;
+  }
+
+  /** Starts what can be started, and adds what cannot wait to those that are preprocessed. */
+  #take(moves: Move[]): boolean {
+    let acted = this.#serveWaiting(moves);
+    for (let count = 0; count < batchLimit && !this.#isFull(); count++) {
+      if (this.#ids.length === 0 && !this.#look()) break;
+      const id = this.#ids[this.#position++];
+      if (this.#position === this.#ids.length) this.#clear();
+      const envelope = id === undefined ? undefined : this.#read(id);
+      if (envelope !== undefined) this.#sort(envelope, moves);
+      acted = true;
+    }
+    return acted;
+  }
+
+  #clear(): void {
+    this.#ids = [];
+    this.#position = 0;
+  }
+
+  #serveWaiting(moves: Move[]): boolean {
+    const { now, schedule } = this.#context;
+    const before = this.#waiting.length;
+    if (before === 0) return false;
+    this.#waiting = this.#waiting.filter(({ envelope, since }) => {
+      if (schedule.holds.has(envelope.id) || now >= since + longestWait) moves.push(this.#classic(envelope));
+      else if (this.#fits(envelope)) this.#parts.first.start(envelope);
+      else return true;
+      return false;
+    });
+    return this.#waiting.length < before;
+  }
+
+  /** What goes fast is waited for: more is read when there is room. */
+  #isFull(): boolean {
+    const { deliveries } = this.#parts;
+    if (this.#waiting.length < batchLimit) return false;
+    return channels.some(
+      (channel) => this.#waitingOn(channel) >= batchLimit && deliveries.pace(channel) >= batchLimit,
+    );
+  }
+
+  #waitingOn(channel: Channel): number {
+    return this.#waiting.reduce((count, { envelope }) => count + (envelope.has(channel) ? 1 : 0), 0);
+  }
+
+  #waits(id: bigint): boolean {
+    return this.#waiting.some(({ envelope }) => envelope.id === id);
+  }
+
+  #sort(envelope: Envelope, moves: Move[]): void {
+    const { first } = this.#parts;
+    if (!this.#mayBeStraight(envelope)) moves.push(this.#classic(envelope));
+    else if (this.#fits(envelope)) first.start(envelope);
+    else if (this.#mayWait(envelope)) this.#waiting.push({ envelope, since: this.#context.now });
+    else moves.push(this.#classic(envelope));
+  }
+
+  #mayBeStraight({ id, whole, senders, recipients }: Envelope): boolean {
+    const { schedule } = this.#context;
+    const usual = whole && senders.length === 1 && recipients.length <= few;
+    return usual && this.#parts.cleaner.removes() && !schedule.closed && !schedule.holds.has(id);
+  }
+
+  /** Whether all of its deliveries can be started now, and passes are not waiting for their turn. */
+  #fits({ recipients }: Envelope): boolean {
+    const { deliveries, passes } = this.#parts;
+    return channels.every((channel) => {
+      const wanted = recipients.reduce(
+        (count, recipient) => count + (recipient.channel === channel ? 1 : 0),
+        0,
+      );
+      if (wanted === 0) return true;
+      return deliveries.room(channel) >= wanted && !(passes.waits(channel) && deliveries.wasFirst(channel));
+    });
+  }
+
+  /** Whether slots for it will be free soon: as many messages wait as are delivered in a second, or in one go. */
+  #mayWait({ recipients }: Envelope): boolean {
+    const { deliveries } = this.#parts;
+    const { concurrency } = this.#context.settings;
+    return channels.every((channel) => {
+      const wanted = recipients.reduce(
+        (count, recipient) => count + (recipient.channel === channel ? 1 : 0),
+        0,
+      );
+      if (wanted === 0) return true;
+      const soon = Math.max(concurrency[channel], deliveries.pace(channel));
+      return wanted <= concurrency[channel] && this.#waitingOn(channel) < Math.min(soon, batchLimit);
+    });
   }
 
   /** Reads the names in todo, if it is time. */
   #look(): boolean {
     const { disk, now, log } = this.#context;
+    const { cleaner, first } = this.#parts;
     if (!this.#triggered && now < this.#next) return false;
     this.#triggered = false;
-    this.#position = 0;
     try {
-      // Those that qmail-clean is about to remove are ready already.
-      this.#ids = disk.list("todo").filter((id) => !this.#cleaner.has(`todo/${id}`));
+      this.#ids = disk
+        .list("todo")
+        .filter((id) => !first.has(id) && !this.#waits(id) && !cleaner.has(`todo/${id}`));
       this.#next = now + interval;
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
@@ -90,183 +189,45 @@ export class Todo {
     return this.#ids.length > 0;
   }
 
-  #prepare(id: bigint): Prepared | undefined {
-    const message = new Preprocessing(this.#context, id);
+  #read(id: bigint): Envelope | undefined {
+    const envelope = new Envelope(this.#context, id);
     try {
-      return message.run();
+      envelope.open();
+      return envelope;
     } catch (failure) {
       if (!(failure instanceof Trouble)) throw failure;
-      this.#context.log(`${message.lines}warning: ${failure.message}\n`);
+      this.#context.log(`${envelope.lines}warning: ${failure.message}\n`);
+      envelope.close();
       return undefined;
-    } finally {
-      message.close();
     }
   }
 
-  #commit(prepared: Prepared[]): void {
-    const { disk, log } = this.#context;
-    try {
-      disk.barrier(prepared.flatMap(({ paths }) => paths));
-    } catch (failure) {
-      if (!isSystemError(failure)) throw failure;
-      for (const { lines, paths } of prepared) log(`${lines}warning: trouble fsyncing ${paths[0]}\n`);
-      return;
-    }
-    for (const message of prepared) this.#handOver(message);
+  /** A message that is preprocessed before anything else. What fails is found in todo again. */
+  #classic(envelope: Envelope): Move {
+    return {
+      envelope,
+      birth: this.#context.now,
+      listed: () => this.#handOver(envelope),
+      failed: (why) => this.#context.log(`${envelope.lines}warning: ${why}\n`),
+    };
   }
 
-  #handOver({ id, lines, has }: Prepared): void {
+  #handOver(envelope: Envelope): void {
+    const { id, lines } = envelope;
     const name = `todo/${id}`;
-    this.#cleaner.ask(name, (answer) => {
-      const { log, schedule, now } = this.#context;
+    this.#parts.cleaner.ask(name, (answer) => {
+      const { log, schedule, now, leftovers } = this.#context;
       log(lines);
       if (answer === undefined) return;
       if (answer !== "+") {
         log(`warning: qmail-clean unable to clean up ${name}\n`);
         return;
       }
-      for (const channel of channels) if (has[channel]) schedule.insert(channel, id, now);
-      if (!has.includes(true)) schedule.done.insert(id, now);
+      leftovers.delete(id);
+      const has = channels.filter((channel) => envelope.has(channel));
+      for (const channel of has) schedule.insert(channel, id, now);
+      if (has.length === 0) schedule.done.insert(id, now);
       this.#onReady(id);
     });
-  }
-}
-
-/** One message on its way from todo to info, local and remote. */
-class Preprocessing {
-  lines = "";
-  readonly #context: Context;
-  readonly #id: bigint;
-  readonly #todo: string;
-  readonly #info: string;
-  readonly #outputs: [Output | undefined, Output | undefined] = [undefined, undefined];
-  #infoOutput: Output | undefined;
-  #records: Records | undefined;
-  #uid = "0";
-  #pid = "0";
-
-  constructor(context: Context, id: bigint) {
-    this.#context = context;
-    this.#id = id;
-    this.#todo = context.disk.path("todo", id);
-    this.#info = context.disk.path("info", id);
-  }
-
-  run(): Prepared {
-    const { disk } = this.#context;
-    const id = this.#id;
-    const records = trying(`unable to open ${this.#todo}`, () => disk.open(this.#todo));
-    this.#records = records;
-    const size = this.#sizeOfMessage();
-    this.#removeStale();
-    const info = trying(`unable to create ${this.#info}`, () => disk.create(this.#info));
-    this.#infoOutput = info;
-    this.lines += `new msg ${id}\n`;
-    for (;;) {
-      const record = trying(`trouble reading ${this.#todo}`, () => records.next());
-      if (record === undefined) break;
-      this.#handle(record, size, info);
-    }
-    return this.#finish();
-  }
-
-  /** Closes whatever is still open. */
-  close(): void {
-    this.#records?.close();
-    for (const output of [this.#infoOutput, ...this.#outputs]) ignoring(() => output?.close());
-  }
-
-  #path(channel: Channel): string {
-    return recipientsPath(this.#context.disk, channel, this.#id);
-  }
-
-  /** For the log. */
-  #sizeOfMessage(): number {
-    const path = this.#context.disk.path("mess", this.#id);
-    const status = trying(`unable to stat ${path}`, () => this.#context.disk.status(path));
-    if (status === undefined) throw new Trouble(`unable to stat ${path}`);
-    return status.size;
-  }
-
-  /** What a crash during an earlier try, or during the end of an earlier message of this number, left. */
-  #removeStale(): void {
-    const { disk } = this.#context;
-    const recipients = channels.map((channel) => this.#path(channel));
-    for (const path of [...recipients, this.#info, disk.path("bounce", this.#id)]) {
-      trying(`unable to unlink ${path}`, () => {
-        if (disk.status(path) !== undefined) disk.remove(path);
-      });
-    }
-  }
-
-  #handle(record: string, size: number, info: Output): void {
-    const text = record.slice(1);
-    switch (record[0]) {
-      case "u":
-        this.#uid = leadingDigits(text);
-        break;
-      case "p":
-        this.#pid = leadingDigits(text);
-        break;
-      case "F":
-        trying(`trouble writing to ${this.#info}`, () => info.write(`${record}\0`));
-        this.lines += `info msg ${this.#id}: bytes ${size} from <${logSafe(text)}> qp ${this.#pid} uid ${this.#uid}\n`;
-        break;
-      case "T":
-        this.#addRecipient(text);
-        break;
-      default:
-        throw new Trouble(`unknown record type in ${this.#todo}`);
-    }
-  }
-
-  #addRecipient(recipient: string): void {
-    const { channel, address } = this.#context.routing.route(recipient);
-    const path = this.#path(channel);
-    const output =
-      this.#outputs[channel] ?? trying(`unable to create ${path}`, () => this.#context.disk.create(path));
-    this.#outputs[channel] = output;
-    trying(`trouble writing to ${path}`, () => output.write(`T${address}\0`));
-  }
-
-  #finish(): Prepared {
-    const has = channels.map((channel) => this.#outputs[channel] !== undefined);
-    const paths = [
-      this.#info,
-      ...channels.filter((channel) => has[channel]).map((channel) => this.#path(channel)),
-    ];
-    trying(`trouble writing to ${this.#info}`, () => this.#infoOutput?.close());
-    this.#infoOutput = undefined;
-    for (const channel of channels) {
-      trying(`trouble writing to ${this.#path(channel)}`, () => this.#outputs[channel]?.close());
-      this.#outputs[channel] = undefined;
-    }
-    return { id: this.#id, lines: this.lines, has, paths };
-  }
-}
-
-/** The number in front, as it would be printed; `0` without one. */
-function leadingDigits(text: string): string {
-  return /^0*(\d*)/.exec(text)?.[1] || "0";
-}
-
-/** Runs a step; a failed system call in it becomes Trouble with these words. */
-function trying<Result>(words: string, step: () => Result): Result {
-  try {
-    return step();
-  } catch (failure) {
-    if (isSystemError(failure)) throw new Trouble(words);
-    throw failure;
-  }
-}
-
-/** Runs a step whose failure adds nothing to a failure that was told already. */
-function ignoring(step: () => void): SystemError | undefined {
-  try {
-    step();
-    return undefined;
-  } catch (failure) {
-    if (isSystemError(failure)) return failure;
-    throw failure;
   }
 }

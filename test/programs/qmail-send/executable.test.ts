@@ -35,6 +35,8 @@ class Mail {
   child: Bun.Subprocess | undefined;
   log = "";
   commands: Command[] = [];
+  /** What qmail-clean was asked for. */
+  requests: string[] = [];
   /** What the spawners do with a command; default: success at once. */
   deliver = (command: Command): void => this.report(command, "Kok\n");
   #open: number[] = [];
@@ -165,6 +167,7 @@ class Mail {
 
   #clean(text: string, answers: number): string {
     const requests = text.split("\0");
+    this.requests.push(...requests.slice(0, -1));
     for (const request of requests.slice(0, -1)) {
       const id = Number(request.slice(5));
       rmSync(join(this.queue, "intd", String(id)), { force: true });
@@ -262,6 +265,71 @@ test("killed between delivery and report: only what was not done is tried again"
   mail.start();
   await mail.logged(`end msg ${id}\n`);
   expect(mail.commands.map(({ recipient }) => recipient)).toEqual(["open@here.example"]);
+});
+
+/** A qmail-send whose qmail-clean has shown that it removes: from then on messages are tried straight from todo. */
+async function warm(mail: Mail, env: Record<string, string> = {}): Promise<void> {
+  const id = mail.submit(["warm@here.example"]);
+  mail.start([120, 120], env);
+  await mail.logged(`end msg ${id}\n`);
+  mail.commands = [];
+  mail.log = "";
+  mail.requests = [];
+}
+
+test("straight from todo: no file is made, and the queue is empty at once", async () => {
+  await using mail = new Mail();
+  await warm(mail);
+  const seen: string[] = [];
+  mail.deliver = (command) => {
+    seen.push(...mail.left());
+    mail.report(command, "K");
+  };
+  const id = mail.submit(["joe@here.example"]);
+  mail.trigger();
+  await mail.logged(`end msg ${id}\n`);
+  expect(await mail.stop()).toBe(0);
+  expect(seen.sort()).toEqual([`intd/${id}`, `mess/${id % split}/${id}`, `todo/${id}`]);
+  expect(mail.requests).toEqual([`todo/${id}`, `foop/${id}`]);
+  expect(mail.left()).toEqual([]);
+});
+
+test("killed during first attempts, a second after one was done: only the other is tried again", async () => {
+  await using mail = new Mail();
+  await warm(mail);
+  mail.deliver = (command) => {
+    if (command.recipient.startsWith("done")) mail.report(command, "K");
+  };
+  const id = mail.submit(["done@here.example", "open@here.example"]);
+  mail.trigger();
+  await mail.logged("success");
+  const until = Date.now() + 8000;
+  while (mail.left().includes(`todo/${id}`) && Date.now() < until) await Bun.sleep(20);
+  mail.child?.kill("SIGKILL");
+  await mail.ended();
+  expect(readFileSync(mail.path("local", id), "utf8")).toBe("Ddone@here.example\0Topen@here.example\0");
+  mail.commands = [];
+  mail.deliver = (command) => mail.report(command, "K");
+  mail.start();
+  await mail.logged(`end msg ${id}\n`);
+  expect(mail.commands.map(({ recipient }) => recipient)).toEqual(["open@here.example"]);
+});
+
+test("told so, it removes by itself what it would ask qmail-clean for", async () => {
+  await using mail = new Mail();
+  await warm(mail, { QMAILSENDCLEANS: "1" });
+  const straight = mail.submit(["joe@here.example"]);
+  mail.trigger();
+  await mail.logged(`end msg ${straight}\n`);
+  mail.deliver = (command) => mail.report(command, command.recipient.startsWith("joe") ? "K" : "Znot now");
+  const deferred = mail.submit(["joe@here.example", "ann@here.example"]);
+  mail.trigger();
+  await mail.logged("deferral");
+  expect(await mail.stop()).toBe(0);
+  expect(mail.requests).toEqual([]);
+  expect(mail.left().sort()).toEqual(
+    ["info", "local", "mess"].map((directory) => `${directory}/${deferred % split}/${deferred}`),
+  );
 });
 
 test("a spawner that hears nothing any more, but keeps its reports open, ends it at once", async () => {

@@ -185,7 +185,7 @@ describe("the disk fails for a while", () => {
     ["create", "info/", /warning: unable to create info\/\d+\/\d+\n/],
     ["create", "local/", /new msg \d+\n(info[^\n]*\n)warning: unable to create local\/\d+\/\d+\n/],
     ["read", "todo/", /new msg \d+\nwarning: trouble reading todo\/\d+\n/],
-    ["write", "info/", /new msg \d+\nwarning: trouble writing to info\/\d+\/\d+\n/],
+    ["write", "info/", /new msg \d+\ninfo msg[^\n]*\nwarning: trouble writing to info\/\d+\/\d+\n/],
     ["write", "local/", /warning: trouble writing to local\/\d+\/\d+\n/],
     ["barrier", "info/", /warning: trouble fsyncing info\/\d+\/\d+\n/],
     ["list", "todo", /alert: unable to opendir todo, sleeping...\n/],
@@ -197,7 +197,7 @@ describe("the disk fails for a while", () => {
     ["remove", "info/", /warning: unable to unlink info\/\d+\/\d+; will try again later\n/],
     ["append", "bounce/", /alert: unable to append to bounce message; HELP! sleeping...\n/],
     ["remove", "bounce/", /warning: unable to unlink bounce\/\d+\n/],
-    ["status", "remote/", /warning: unable to unlink remote\/\d+\/\d+\n/],
+    ["status", "remote/", /warning: unable to stat remote\/\d+\/\d+\n/],
   ];
   for (const [call, prefix, said] of rows)
     test(`${call} ${prefix}`, () => {

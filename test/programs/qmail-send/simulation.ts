@@ -3,6 +3,7 @@
  * qmail-clean, and a queue program for bounces. Weeks pass in milliseconds.
  */
 
+import { isSystemError } from "../../../src/core/exit.ts";
 import { Routing } from "../../../src/core/mail/routing.ts";
 import type { Channel } from "../../../src/programs/qmail-send/channel.ts";
 import type {
@@ -193,6 +194,8 @@ export class World {
   readonly notices: { notice: Notice; failures: string }[] = [];
   /** What qmail-clean was asked for. */
   readonly cleaned: string[] = [];
+  /** qmail-clean cannot remove anything. */
+  refuses = false;
   log = "";
   now = 1_000_000_000;
   /** The most deliveries that were under way at once, per channel. */
@@ -243,7 +246,7 @@ export class World {
     });
     const spawner = (channel: Channel) => ({
       ready: () => true,
-      send: (command: Buffer) => this.#deliver(channel, command),
+      send: (command: string) => this.#deliver(channel, Buffer.from(command, "latin1")),
     });
     const outside = {
       disk: this.disk,
@@ -311,11 +314,22 @@ export class World {
   #clean(request: string): void {
     this.cleaned.push(request);
     const id = BigInt(request.slice(5));
+    const last = request.startsWith("foop") ? this.disk.path("mess", id) : `todo/${id}`;
     this.after(this.#behaviour.cleanAfter?.() ?? 0, () => {
-      this.disk.files.delete(`intd/${id}`);
-      this.disk.files.delete(request.startsWith("foop") ? this.disk.path("mess", id) : `todo/${id}`);
-      this.manager.cleanerAnswered(Buffer.from("+"), this.now);
+      const done = !this.refuses && [`intd/${id}`, last].every((path) => this.#unlink(path));
+      this.manager.cleanerAnswered(Buffer.from(done ? "+" : "!"), this.now);
     });
+  }
+
+  #unlink(path: string): boolean {
+    try {
+      this.disk.fails("clean", path);
+    } catch (cause) {
+      if (!isSystemError(cause)) throw cause;
+      return false;
+    }
+    this.disk.files.delete(path);
+    return true;
   }
 
   #inject(notice: Notice, done: (injection: Injection, now: number) => void): void {
