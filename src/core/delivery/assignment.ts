@@ -11,7 +11,7 @@ import { type Assignment, findRecord, parseRecord, UsersDamaged } from "../users
 import { runCollecting } from "./child.ts";
 import { lspawnCode } from "./codes.ts";
 import { WholeOutput } from "./output.ts";
-import { DeliveryTrouble } from "./slots.ts";
+import { DeliveryTrouble } from "./trouble.ts";
 
 const recordLimit = 1 << 16;
 
@@ -45,10 +45,19 @@ export type Assigned = Assignment & { by: "users/cdb" | "qmail-getpw" };
 
 /** Who gets the mail of an address: users/cdb knows, or else qmail-getpw. Throws Ended. */
 export async function assignmentOf(local: Buffer, { getpw }: Rights): Promise<Assigned> {
+  return assignedByUsers(local) ?? assigned(await askGetpw(local, getpw), "qmail-getpw");
+}
+
+/** Who gets the mail of an address by users/cdb; undefined: it does not know. Throws Ended. */
+export function assignedByUsers(local: Buffer): Assigned | undefined {
   const record = assignedIn(local);
-  const assignment = parseRecord(record ?? (await askGetpw(local, getpw)));
+  return record && assigned(record, "users/cdb");
+}
+
+function assigned(record: Buffer, by: Assigned["by"]): Assigned {
+  const assignment = parseRecord(record);
   if (assignment === undefined) throw new Ended(lspawnCode.usage);
-  return { ...assignment, by: record === undefined ? "qmail-getpw" : "users/cdb" };
+  return { ...assignment, by };
 }
 
 function assignedIn(local: Buffer): Buffer | undefined {
