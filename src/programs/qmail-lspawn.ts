@@ -1,4 +1,5 @@
 /** qmail-lspawn(8): runs qmail-local for each local delivery that qmail-send asks for. */
+import { statSync } from "node:fs";
 import {
   assignedByUsers,
   assignmentOf,
@@ -19,6 +20,7 @@ import { type WorkerStart, Workers } from "../core/delivery/workers.ts";
 import { mayPass } from "../core/sys/errors.ts";
 import { isThisExecutable } from "../core/sys/exec.ts";
 import { inHome, qmailHome } from "../core/sys/home.ts";
+import { Kept } from "../core/sys/kept.ts";
 import type { End, Start } from "../core/sys/spawn.ts";
 import type { Ids } from "../core/users/identity.ts";
 import { type Assignment, keepUsers } from "../core/users/lookup.ts";
@@ -61,7 +63,8 @@ async function runLocal(
   ids: Ids | undefined,
   output: CutReport,
 ): Promise<End> {
-  const isOurs = isThisExecutable(inHome("bin/qmail-local"));
+  const path = inHome("bin/qmail-local");
+  const isOurs = qmailLocal.of(statSync(path), () => isThisExecutable(path));
   const done = isOurs && ids === undefined ? here.deliver(delivery, assignment, defaultDelivery) : undefined;
   if (done !== undefined) return saying(await done, output);
   const { message, sender, local, host } = delivery;
@@ -77,6 +80,8 @@ async function runLocal(
   return await runCollecting((fd) => ({ ...how, command, descriptors: [descriptor, fd, fd] }), output);
 }
 
+/** Whether bin/qmail-local is this very program, so that its work may be done otherwise. */
+const qmailLocal = new Kept<boolean>();
 const here = new Here();
 const workers = new Workers();
 

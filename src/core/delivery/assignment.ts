@@ -21,14 +21,17 @@ export interface Rights {
   getpw: Ids | undefined;
   /** A private home: one user, who may be root, and nobody to switch to. */
   privateHome: boolean;
+  /** Who we are. */
+  uid: number | undefined;
 }
 
 /** The rights that a spawner has here; root in somebody's private home becomes that user. */
 export function rightsHere(): Rights {
   const identity = queueIdentity();
-  if (identity.kind === "users") return { getpw: idsOf("qmailp"), privateHome: false };
+  if (identity.kind === "users")
+    return { getpw: idsOf("qmailp"), privateHome: false, uid: process.geteuid?.() };
   if (identity.kind === "owner") become(identity.ids);
-  return { getpw: undefined, privateHome: true };
+  return { getpw: undefined, privateHome: true, uid: process.geteuid?.() };
 }
 
 /** A step before qmail-local ended the delivery. */
@@ -85,8 +88,7 @@ async function askGetpw(local: Buffer, ids: Ids | undefined): Promise<Buffer> {
  * The ids of a delivery; undefined: ours. No mail is delivered as root, but in a private home that is root's, where
  * qmail-local refuses to run programs. Throws Ended or DeliveryTrouble.
  */
-export function idsFor({ user, uid, gid }: Assignment, { privateHome }: Rights): Ids | undefined {
-  const self = process.geteuid?.();
+export function idsFor({ user, uid, gid }: Assignment, { privateHome, uid: self }: Rights): Ids | undefined {
   if (privateHome && uid === self) return undefined;
   if (uid === 0) throw new Ended(lspawnCode.root);
   if (self === 0) return { uid, gid };

@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 import { bytes } from "../bytes/text.ts";
 import { isSystemError } from "../exit.ts";
-import { Kept } from "../sys/kept.ts";
+import { isSettled, Kept } from "../sys/kept.ts";
 import type { Assignment } from "../users/lookup.ts";
 import { dotQmailNames } from "./dotqmail.ts";
 import { below, onlyMaildir } from "./dotqmail-deliver.ts";
@@ -63,8 +63,8 @@ class Home {
   ask(dash: Buffer, extension: Buffer): Said {
     const status = statSync(this.#path);
     if (!status.isDirectory() || status.mode & (writableByOthers | sticky)) return "more";
-    const names =
-      status.size > largestDirectory ? undefined : this.#names.of(status, () => namesIn(this.#path));
+    const readable = status.size <= largestDirectory && isSettled(status);
+    const names = readable ? this.#names.of(status, () => namesIn(this.#path)) : undefined;
     for (const { name } of dotQmailNames({ dash, extension })) {
       const text = name.toString("latin1");
       // What has a slash in it is in a directory below, whose names are not known.

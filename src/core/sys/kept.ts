@@ -7,6 +7,9 @@ const unsettled = 2000;
 /** Which file it was, and when it changed last: a time that nobody can set. */
 type Seen = Readonly<Pick<Stats, "ctimeMs" | "ino" | "size" | "dev">>;
 
+/** Whether anything that is kept of it can count later. */
+export const isSettled = ({ ctimeMs }: Pick<Stats, "ctimeMs">): boolean => Date.now() - ctimeMs > unsettled;
+
 export class Kept<Made> {
   #seen: Seen | undefined;
   #made: Made | undefined;
@@ -18,9 +21,9 @@ export class Kept<Made> {
     const same = seen?.ctimeMs === ctimeMs && seen.ino === ino && seen.size === size && seen.dev === dev;
     if (same) return this.#made as Made;
     const made = make();
-    const settled = Date.now() - ctimeMs > unsettled;
-    this.#seen = settled ? { ctimeMs, ino, size, dev } : undefined;
-    this.#made = settled ? made : undefined;
+    const keep = isSettled(status);
+    this.#seen = keep ? { ctimeMs, ino, size, dev } : undefined;
+    this.#made = keep ? made : undefined;
     return made;
   }
 }
