@@ -3,6 +3,7 @@
  * program than ours, by running that one.
  */
 import { closeSync, constants, openSync } from "node:fs";
+import { keepControls } from "../core/control/control.ts";
 import { runCollecting } from "../core/delivery/child.ts";
 import { WholeOutput } from "../core/delivery/output.ts";
 import { remoteReport } from "../core/delivery/report.ts";
@@ -27,6 +28,7 @@ export async function main(): Promise<number> {
   const identity = queueIdentity();
   if (identity.kind === "owner") become(identity.ids);
   forgetTimeouts();
+  keepControls();
   const remote = environment("QMAILREMOTE");
   let resident: Promise<ResidentRemote> | undefined;
   await serve(async (delivery) => {
