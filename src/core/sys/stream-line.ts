@@ -6,9 +6,9 @@ import { closeSync, openSync } from "node:fs";
 import { constants as os } from "node:os";
 import { formatIp } from "../bytes/ip.ts";
 import { isSystemError } from "../exit.ts";
+import { Deadlines, type Waiting } from "./deadlines.ts";
 import { systemError } from "./libc.ts";
 import type { Line } from "./line.ts";
-import { lateAfter } from "./patience.ts";
 
 /** So much is held before the partner has to wait, in bytes. */
 const limit = 65536;
@@ -27,7 +27,13 @@ const latestRefusal = 60_000;
 
 type Socket = Bun.Socket<StreamLine>;
 
-export class StreamLine implements Line {
+/** Waits for connections: hardly ever in vain. */
+const deadlines = new Deadlines();
+
+export class StreamLine implements Line, Waiting {
+  /** When the wait under way, if there is one, is over; see Deadlines. */
+  until = Number.POSITIVE_INFINITY;
+  slot: number | undefined;
   #socket: Socket | undefined;
   readonly #in: Buffer[] = [];
   #held = 0;
@@ -37,8 +43,9 @@ export class StreamLine implements Line {
   /** Our side is closed, or nobody wants the connection any more. */
   #closed = false;
   #writable = true;
-  /** Who waits for something to change; and whom else it is told. */
+  /** Who waits for something to change, and what to do when that takes too long; whom else it is told. */
   #wake: (() => void) | undefined;
+  #giveUp: (() => void) | undefined;
   #disturbed: (() => void) | undefined;
 
   static readonly #events: Bun.SocketHandler<StreamLine> = {
@@ -99,17 +106,22 @@ export class StreamLine implements Line {
       return;
     }
     this.#forget();
-    const inTime = lateAfter(farewell, () => this.close());
+    this.#patience(farewell, () => this.close());
     this.watch(() => {
-      if (this.#over) {
-        inTime();
-        this.close();
-      } else this.#forget();
+      if (this.#over) this.close();
+      else this.#forget();
     });
+  }
+
+  /** See Deadlines. */
+  late(): void {
+    this.#giveUp?.();
   }
 
   close(): void {
     this.watch(undefined);
+    this.#giveUp = undefined;
+    deadlines.forget(this);
     if (this.#closed) return;
     this.#closed = true;
     this.#socket?.end();
@@ -185,21 +197,26 @@ export class StreamLine implements Line {
     this.#disturbed?.();
   }
 
-  /** Waits until `done`; throws ETIMEDOUT. */
+  /** Waits until `done`, for one thing at a time; throws ETIMEDOUT. */
   #until(done: () => boolean, seconds: number, call: string): Promise<void> {
     if (done()) return Promise.resolve();
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const inTime = lateAfter(seconds, () => {
+    const over = (end: () => void) => {
       this.#wake = undefined;
-      reject(systemError(call, os.errno.ETIMEDOUT));
-    });
+      this.#giveUp = undefined;
+      end();
+    };
+    this.#patience(seconds, () => over(() => reject(systemError(call, os.errno.ETIMEDOUT))));
     this.#wake = () => {
-      if (!done()) return;
-      inTime();
-      this.#wake = undefined;
-      resolve();
+      if (done()) over(resolve);
     };
     return promise;
+  }
+
+  #patience(seconds: number, giveUp: () => void): void {
+    this.#giveUp = giveUp;
+    this.until = performance.now() + seconds * 1000;
+    deadlines.watch(this);
   }
 }
 
