@@ -3,10 +3,12 @@
  * program than ours, by running that one.
  */
 import { closeSync, constants, openSync } from "node:fs";
+import { keepControls } from "../core/control/control.ts";
 import { runCollecting } from "../core/delivery/child.ts";
 import { WholeOutput } from "../core/delivery/output.ts";
 import { remoteReport } from "../core/delivery/report.ts";
-import { type Delivery, DeliveryTrouble, enterMessages, serve } from "../core/delivery/slots.ts";
+import { type Delivery, enterMessages, serve } from "../core/delivery/slots.ts";
+import { DeliveryTrouble } from "../core/delivery/trouble.ts";
 import { isSystemError } from "../core/exit.ts";
 import type { ResidentRemote } from "../core/net/resident-remote.ts";
 import { environment } from "../core/sys/arguments.ts";
@@ -26,6 +28,7 @@ export async function main(): Promise<number> {
   const identity = queueIdentity();
   if (identity.kind === "owner") become(identity.ids);
   forgetTimeouts();
+  keepControls();
   const remote = environment("QMAILREMOTE");
   let resident: Promise<ResidentRemote> | undefined;
   await serve(async (delivery) => {
@@ -34,7 +37,10 @@ export async function main(): Promise<number> {
       resident = undefined;
       throw failure;
     });
-    return remoteReport({ code: 0 }, await (await resident).deliver(delivery));
+    return remoteReport(
+      { code: 0 },
+      await (await resident).deliver({ ...delivery, message: delivery.message.shared }),
+    );
   });
   (await resident)?.end();
   return 0;
@@ -65,7 +71,7 @@ async function runRemote(delivery: Delivery, remote: Buffer | undefined): Promis
   const { message, sender, recipient, host } = delivery;
   const command = [remote ?? "qmail-remote", host, sender, recipient];
   const output = new WholeOutput(outputLimit);
-  const end = await runCollecting((fd) => ({ command, descriptors: [message, fd, fd] }), output).catch(
+  const end = await runCollecting((fd) => ({ command, descriptors: [message.own(), fd, fd] }), output).catch(
     (failure) => notStarted(failure, remote === undefined),
   );
   if (output.overflowed) throw new DeliveryTrouble("Zqmail-remote produced too much output.\n");

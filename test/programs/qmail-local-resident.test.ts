@@ -1,4 +1,7 @@
-/** Warm qmail-locals: deliveries of the built qmail-lspawn and qmail-local, one after another and side by side. */
+/**
+ * Deliveries of the built qmail-lspawn, by itself and by warm qmail-locals, one after another and side by side. A small
+ * message for a Maildir of its own user it delivers itself.
+ */
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chmodSync,
@@ -9,6 +12,7 @@ import {
   readFileSync,
   readlinkSync,
   rmdirSync,
+  statSync,
   symlinkSync,
 } from "node:fs";
 import { join } from "node:path";
@@ -57,12 +61,56 @@ function children(): number[] {
 const messages = (name: string): string[] => readdirSync(join(home.path, "out", name, "Maildir/new"));
 const delivered = "Kdid 1+0+0\n";
 
+/** Of a size that qmail-lspawn leaves to others. */
+const large = `Subject: large\n\n${"0123456789abcdef".repeat(25_000)}\n`;
+const writeLarge = () => home.write("queue/mess/7/30", large);
+
 async function until(condition: () => boolean): Promise<void> {
   for (let tries = 0; tries < 1000 && !condition(); tries++) await Bun.sleep(10);
   expect(condition()).toBe(true);
 }
 
+test("small messages for Maildirs need no other process, one after another and side by side", async () => {
+  start();
+  for (let count = 0; count < 4; count++)
+    expect(await deliver(count % 2 === 0 ? "joe@h" : "ann@h")).toBe(delivered);
+  for (let slot = 0; slot < 40; slot++) await spawner.deliver(slot, "joe@h");
+  const slots = new Set<number>();
+  for (let count = 0; count < 40; count++) {
+    const [slot, report] = await spawner.report();
+    expect(report).toBe(delivered);
+    slots.add(slot);
+  }
+  expect([slots.size, messages("joe").length, messages("ann").length]).toEqual([40, 42, 2]);
+  expect(children()).toEqual([]);
+  for (const name of messages("joe")) {
+    const path = join(home.path, "out/joe/Maildir/new", name);
+    expect(readFileSync(path, "latin1")).toBe(
+      "Return-Path: <a@b>\nDelivered-To: joe@h\nSubject: s\n\nbody\n",
+    );
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  }
+  expect(readdirSync(join(home.path, "out/joe/Maildir/tmp"))).toEqual([]);
+});
+
+test("the message is closed when it is delivered, and the next one may have its name", async () => {
+  start();
+  for (const subject of ["one", "two"]) {
+    home.write("queue/mess/7/30", `Subject: ${subject}\n`);
+    expect(await deliver("joe@h")).toBe(delivered);
+    const open = readdirSync(`/proc/${spawner.pid}/fd`).map((fd) =>
+      readlinkSync(`/proc/${spawner.pid}/fd/${fd}`),
+    );
+    expect(open.filter((path) => path.includes("/queue/mess/7"))).toEqual([]);
+  }
+  const texts = messages("joe").map((name) =>
+    readFileSync(join(home.path, "out/joe/Maildir/new", name), "latin1"),
+  );
+  expect(texts.map((text) => text.slice(-4)).sort()).toEqual(["one\n", "two\n"]);
+});
+
 test("one process delivers everything of a user, each message whole and under its own name", async () => {
+  writeLarge();
   start();
   const used = new Set<number>();
   for (let count = 0; count < 20; count++) {
@@ -73,11 +121,12 @@ test("one process delivers everything of a user, each message whole and under it
   expect([messages("joe").length, messages("ann").length]).toEqual([10, 10]);
   const [first = ""] = messages("joe");
   expect(readFileSync(join(home.path, "out/joe/Maildir/new", first), "latin1")).toBe(
-    "Return-Path: <a@b>\nDelivered-To: joe@h\nSubject: s\n\nbody\n",
+    `Return-Path: <a@b>\nDelivered-To: joe@h\n${large}`,
   );
 });
 
 test("who waits holds no message and no home", async () => {
+  writeLarge();
   start();
   expect(await deliver("joe@h")).toBe(delivered);
   const [worker] = children();
@@ -87,6 +136,7 @@ test("who waits holds no message and no home", async () => {
 });
 
 test("what only puts messages into Maildirs is done by one process for all", async () => {
+  writeLarge();
   start();
   for (let slot = 0; slot < 40; slot++) await spawner.deliver(slot, "joe@h");
   const slots = new Set<number>();
@@ -100,17 +150,19 @@ test("what only puts messages into Maildirs is done by one process for all", asy
   expect(children()).toHaveLength(1);
 });
 
-test("one of many that fails leaves the others alone", async () => {
-  start();
-  rmdirSync(join(home.path, "out/ann/Maildir/new"));
-  for (let slot = 0; slot < 20; slot++) await spawner.deliver(slot, slot % 4 === 1 ? "ann@h" : "joe@h");
-  const reports = new Map<number, string>();
-  while (reports.size < 20) reports.set(...(await spawner.report()));
-  for (const [slot, report] of reports)
-    expect(report).toBe(slot % 4 === 1 ? "ZTemporary error on maildir delivery. (#4.3.0)\n" : delivered);
-  expect(messages("joe").length).toBe(15);
-  expect(readdirSync(join(home.path, "out/ann/Maildir/tmp"))).toEqual([]);
-});
+for (const size of ["small", "large"])
+  test(`one of many ${size} ones that fails leaves the others alone`, async () => {
+    if (size === "large") writeLarge();
+    start();
+    rmdirSync(join(home.path, "out/ann/Maildir/new"));
+    for (let slot = 0; slot < 20; slot++) await spawner.deliver(slot, slot % 4 === 1 ? "ann@h" : "joe@h");
+    const reports = new Map<number, string>();
+    while (reports.size < 20) reports.set(...(await spawner.report()));
+    for (const [slot, report] of reports)
+      expect(report).toBe(slot % 4 === 1 ? "ZTemporary error on maildir delivery. (#4.3.0)\n" : delivered);
+    expect(messages("joe").length).toBe(15);
+    expect(readdirSync(join(home.path, "out/ann/Maildir/tmp"))).toEqual([]);
+  });
 
 test("everything else side by side, as many as there are deliveries", async () => {
   home.write("out/joe/.qmail", "./Maildir/\n./Maildir/\n");
@@ -128,16 +180,20 @@ test("everything else side by side, as many as there are deliveries", async () =
   await until(() => children().length <= 30);
 });
 
-test("a message that many get at once is whole for each, however large", async () => {
-  const text = `Subject: large\n\n${"0123456789abcdef".repeat(20_000)}\n`;
-  home.write("queue/mess/7/30", text);
-  start();
-  for (let slot = 0; slot < 10; slot++) await spawner.deliver(slot, "joe@h");
-  for (let count = 0; count < 10; count++) expect((await spawner.report())[1]).toBe(delivered);
-  expect(messages("joe")).toHaveLength(10);
-  for (const name of messages("joe"))
-    expect(readFileSync(join(home.path, "out/joe/Maildir/new", name), "latin1")).toEndWith(text);
-});
+for (const size of [1000, 262_144, 262_145, 400_000])
+  test(`a message of ${size} bytes that many get at once is whole for each`, async () => {
+    const text = large.slice(-size);
+    home.write("queue/mess/7/30", text);
+    start();
+    for (let slot = 0; slot < 10; slot++) await spawner.deliver(slot, "joe@h");
+    for (let count = 0; count < 10; count++) expect((await spawner.report())[1]).toBe(delivered);
+    expect(messages("joe")).toHaveLength(10);
+    for (const name of messages("joe"))
+      expect(readFileSync(join(home.path, "out/joe/Maildir/new", name), "latin1")).toBe(
+        `Return-Path: <a@b>\nDelivered-To: joe@h\n${text}`,
+      );
+    expect(children().length).toBe(size > 262_144 ? 1 : 0);
+  });
 
 test("programs get a qmail-local of their own, and nothing is done twice", async () => {
   home.write("out/joe/.qmail", './Maildir/\n|echo "$LOCAL" >>ran; cat >>ran; echo said\n');
@@ -183,9 +239,10 @@ test("failures are told, and the next delivery goes on", async () => {
 });
 
 test("one that was killed while it waited is replaced", async () => {
+  writeLarge();
   start();
   expect(await deliver("joe@h")).toBe(delivered);
-  const [worker = 0] = children();
+  const [worker = Number.NaN] = children();
   process.kill(worker, "SIGKILL");
   await until(() => !children().includes(worker));
   expect(await deliver("joe@h")).toBe(delivered);

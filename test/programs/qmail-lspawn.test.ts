@@ -119,6 +119,19 @@ test("users who come and go are seen without a restart", async () => {
   expect(await userOf()).toBe("all");
   home.assign(`+:${mine("others")}`);
   expect(await userOf()).toBe("others");
+  // A file that did not change for two seconds is not read again until it does.
+  await Bun.sleep(2100);
+  for (let again = 0; again < 3; again++) expect(await userOf()).toBe("others");
+  home.assign(`+:${mine("third")}`);
+  expect(await userOf()).toBe("third");
+  await Bun.sleep(2100);
+  expect(await userOf()).toBe("third");
+  truncateSync(join(home.path, "users/cdb"), 2050);
+  await spawner.deliver(3, "joe@h");
+  expect((await spawner.report())[1]).toBe("ZTrouble reading users/cdb in qmail-lspawn.\n");
+  unlinkSync(join(home.path, "users/cdb"));
+  home.script("qmail-getpw", `printf "%s\\0" sue ${uid} ${gid} /h/sue - "$1"`);
+  expect(await userOf()).toBe("sue");
   await spawner.end();
 });
 

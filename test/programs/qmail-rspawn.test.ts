@@ -312,10 +312,10 @@ test("without descriptors deliveries wait, and the others go on", async () => {
   using host = await SmtpHost.start({ received: (socket) => hung.push(socket) });
   home.script("limited", `ulimit -n 110; exec "${join(programs, "qmail-rspawn")}"`);
   const spawner = home.start("limited", [], route(host));
-  for (let delivery = 0; delivery < 60; delivery++) await spawner.deliver(delivery, "j@h.example");
+  for (let delivery = 0; delivery < 110; delivery++) await spawner.deliver(delivery, "j@h.example");
   const reports: string[] = [];
   let open = 0;
-  for (let seen = 0; seen < 60; seen++) {
+  for (let seen = 0; seen < 110; seen++) {
     const next = spawner.report();
     for (let waiting = true; waiting; ) {
       waiting = await Promise.race([next.then(() => false), Bun.sleep(100).then(() => true)]);

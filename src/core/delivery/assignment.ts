@@ -11,7 +11,7 @@ import { type Assignment, findRecord, parseRecord, UsersDamaged } from "../users
 import { runCollecting } from "./child.ts";
 import { lspawnCode } from "./codes.ts";
 import { WholeOutput } from "./output.ts";
-import { DeliveryTrouble } from "./slots.ts";
+import { DeliveryTrouble } from "./trouble.ts";
 
 const recordLimit = 1 << 16;
 
@@ -21,14 +21,17 @@ export interface Rights {
   getpw: Ids | undefined;
   /** A private home: one user, who may be root, and nobody to switch to. */
   privateHome: boolean;
+  /** Who we are. */
+  uid: number | undefined;
 }
 
 /** The rights that a spawner has here; root in somebody's private home becomes that user. */
 export function rightsHere(): Rights {
   const identity = queueIdentity();
-  if (identity.kind === "users") return { getpw: idsOf("qmailp"), privateHome: false };
+  if (identity.kind === "users")
+    return { getpw: idsOf("qmailp"), privateHome: false, uid: process.geteuid?.() };
   if (identity.kind === "owner") become(identity.ids);
-  return { getpw: undefined, privateHome: true };
+  return { getpw: undefined, privateHome: true, uid: process.geteuid?.() };
 }
 
 /** A step before qmail-local ended the delivery. */
@@ -45,10 +48,19 @@ export type Assigned = Assignment & { by: "users/cdb" | "qmail-getpw" };
 
 /** Who gets the mail of an address: users/cdb knows, or else qmail-getpw. Throws Ended. */
 export async function assignmentOf(local: Buffer, { getpw }: Rights): Promise<Assigned> {
+  return assignedByUsers(local) ?? assigned(await askGetpw(local, getpw), "qmail-getpw");
+}
+
+/** Who gets the mail of an address by users/cdb; undefined: it does not know. Throws Ended. */
+export function assignedByUsers(local: Buffer): Assigned | undefined {
   const record = assignedIn(local);
-  const assignment = parseRecord(record ?? (await askGetpw(local, getpw)));
+  return record && assigned(record, "users/cdb");
+}
+
+function assigned(record: Buffer, by: Assigned["by"]): Assigned {
+  const assignment = parseRecord(record);
   if (assignment === undefined) throw new Ended(lspawnCode.usage);
-  return { ...assignment, by: record === undefined ? "qmail-getpw" : "users/cdb" };
+  return { ...assignment, by };
 }
 
 function assignedIn(local: Buffer): Buffer | undefined {
@@ -76,8 +88,7 @@ async function askGetpw(local: Buffer, ids: Ids | undefined): Promise<Buffer> {
  * The ids of a delivery; undefined: ours. No mail is delivered as root, but in a private home that is root's, where
  * qmail-local refuses to run programs. Throws Ended or DeliveryTrouble.
  */
-export function idsFor({ user, uid, gid }: Assignment, { privateHome }: Rights): Ids | undefined {
-  const self = process.geteuid?.();
+export function idsFor({ user, uid, gid }: Assignment, { privateHome, uid: self }: Rights): Ids | undefined {
   if (privateHome && uid === self) return undefined;
   if (uid === 0) throw new Ended(lspawnCode.root);
   if (self === 0) return { uid, gid };

@@ -3,7 +3,7 @@ import { closeSync } from "node:fs";
 import { arrivals } from "../sys/input.ts";
 import { pipe } from "../sys/libc.ts";
 import { type End, type Start, start } from "../sys/spawn.ts";
-import { attempt } from "./slots.ts";
+import { attempt } from "./trouble.ts";
 
 /** Takes a program's output piece by piece. A piece is valid only during the call. */
 export interface Collector {

@@ -76,7 +76,7 @@ export function* plannedLines(plan: Pick<Plan, "text" | "forwardOnly">): Generat
 }
 
 /** The instructions, each as far as it is allowed. */
-function* steps(plan: Plan): Generator<Step> {
+function* steps(plan: Pick<Plan, "text" | "forwardOnly">): Generator<Step> {
   for (const { instruction } of plannedLines(plan))
     if (instruction !== undefined && instruction.kind !== "list") yield instruction;
 }
@@ -200,7 +200,8 @@ export function beginMaildir(plan: Plan, home: Buffer): MaildirDelivery | undefi
 /** The report of such a delivery. */
 export const oneMaildir = "did 1+0+0\n";
 
-function onlyMaildir(plan: Plan): Buffer | undefined {
+/** The Maildir, where the instructions are nothing but one. */
+export function onlyMaildir(plan: Pick<Plan, "text" | "forwardOnly">): Buffer | undefined {
   try {
     const [first, second] = steps(plan);
     return first?.kind === "maildir" && second === undefined ? first.argument : undefined;
@@ -210,7 +211,8 @@ function onlyMaildir(plan: Plan): Buffer | undefined {
   }
 }
 
-const below = (home: Buffer, path: Buffer): Buffer =>
+/** A path as seen from the home. */
+export const below = (home: Buffer, path: Buffer): Buffer =>
   path[0] === slash ? path : Buffer.concat([home, Buffer.of(slash), path]);
 
 const mboxTexts: Readonly<Record<MboxStep, (name: string, reason: string) => string>> = {

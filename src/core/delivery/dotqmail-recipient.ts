@@ -31,10 +31,18 @@ export type Environment = Record<string, Buffer | string | undefined>;
 const [lineFeed, dash, dot, underscore] = [10, 45, 46, 95];
 
 /** The lines for a delivery that begins at `unixSeconds`. */
-export function headerLines({ local, host, sender }: Recipient, unixSeconds: number): HeaderLines {
+export function headerLines(recipient: Recipient, unixSeconds: number): HeaderLines {
+  return { from: fromLine(recipient.sender, unixSeconds), ...maildirLines(recipient) };
+}
+
+/** Those that go into a Maildir. */
+export function maildirLines({
+  local,
+  host,
+  sender,
+}: Pick<Recipient, "local" | "host" | "sender">): Omit<HeaderLines, "from"> {
   const recipient = Buffer.concat([local, bytes("@"), host]);
   return {
-    from: fromLine(sender, unixSeconds),
     returnPath: Buffer.concat([bytes("Return-Path: <"), oneLine(quoteAddress(sender)), bytes(">\n")]),
     deliveredTo: Buffer.concat([bytes("Delivered-To: "), oneLine(recipient), bytes("\n")]),
   };
@@ -42,7 +50,7 @@ export function headerLines({ local, host, sender }: Recipient, unixSeconds: num
 
 /** A copy with underscores for line feeds. */
 const oneLine = (text: Buffer): Buffer =>
-  text.map((byte) => (byte === lineFeed ? underscore : byte)) as Buffer;
+  text.includes(lineFeed) ? (text.map((byte) => (byte === lineFeed ? underscore : byte)) as Buffer) : text;
 
 /** The variables for the programs of a delivery; what was inherited besides stays as it was. */
 export function deliveryEnvironment(

@@ -85,7 +85,7 @@ export interface DotQmail {
   matched: Buffer | undefined;
 }
 
-const writableByOthers = 0o002;
+export const writableByOthers = 0o002;
 const executableByOwner = 0o100;
 const fallback = bytes("default");
 

@@ -12,7 +12,7 @@ import { type Assignment, findRecord, parseRecord, UsersDamaged } from "../users
 import { runCollecting } from "./child.ts";
 import { dotQmailNames } from "./dotqmail.ts";
 import { WholeOutput } from "./output.ts";
-import { DeliveryTrouble } from "./slots.ts";
+import { DeliveryTrouble } from "./trouble.ts";
 
 const remote = 1;
 const recordLimit = 1 << 16;

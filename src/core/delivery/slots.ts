@@ -3,7 +3,7 @@
  * naming a slot; deliveries run side by side; each report goes out on descriptor 1 with its slot's number in front and
  * a NUL behind.
  */
-import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { closeSync, constants, openSync, statSync } from "node:fs";
 import { bytes } from "../bytes/text.ts";
 import { isSystemError, temporary } from "../exit.ts";
 import { errorText } from "../sys/errors.ts";
@@ -13,7 +13,9 @@ import { arrivals } from "../sys/input.ts";
 import { duplicateTo } from "../sys/libc.ts";
 import { openFileLimit } from "../sys/limits.ts";
 import { type Command, CommandReader } from "./command.ts";
+import { type Message, OpenMessages } from "./open-message.ts";
 import { encodeSlot, type SlotWidth, takeSlotWidth } from "./slot-number.ts";
+import { DeliveryTrouble } from "./trouble.ts";
 
 /** How many deliveries a spawner runs at once for any qmail-send; told in the first byte. */
 const spawnLimit = 120;
@@ -33,8 +35,7 @@ function limitFor(width: SlotWidth): number {
 
 /** One delivery to make. */
 export interface Delivery {
-  /** Descriptor of the message, at its beginning. Closed when the delivery is over. */
-  message: number;
+  message: Message;
   sender: Buffer;
   recipient: Buffer;
   /** The recipient before its last @. */
@@ -46,15 +47,6 @@ export interface Delivery {
 /** What one of the two programs does with a delivery. The report begins with K, Z or D and holds no NUL. */
 export type Deliver = (delivery: Delivery) => Promise<Buffer>;
 
-/** A step before the delivery failed; `report` says what goes back to qmail-send. */
-export class DeliveryTrouble extends Error {
-  readonly report: string;
-  constructor(report: string) {
-    super(report);
-    this.report = report;
-  }
-}
-
 const trouble = {
   memory: "Zqmail-spawn out of memory. (#4.3.0)\n",
   tooBig: "ZInternal error: delnum too big. (#4.3.5)\n",
@@ -63,10 +55,6 @@ const trouble = {
   tooLong: "DInternal error: messid too long. (#5.3.5)\n",
   tooShort: "DInternal error: messid too short. (#5.3.5)\n",
   noHost: "DSorry, address must include host name. (#5.1.3)\n",
-  open: "Zqmail-spawn unable to open message. (#4.3.0)\n",
-  stat: "Zqmail-spawn unable to fstat message. (#4.3.0)\n",
-  type: "ZSorry, message has wrong type. (#4.3.5)\n",
-  owner: "ZSorry, message has wrong owner. (#4.3.5)\n",
 } as const;
 
 /** Room for the name of a message below queue/mess. */
@@ -92,11 +80,11 @@ export async function serve(deliver: Deliver): Promise<void> {
   const slots: Slots = {
     deliver,
     limit,
-    owner: statSync(inHome("queue")).uid,
+    messages: new OpenMessages(statSync(inHome("queue")).uid),
     busy: new Map(),
     reports: new Reports(width),
   };
-  slots.reports.write(encodeSlot(limit, width));
+  slots.reports.add(encodeSlot(limit, width));
   const reader = new CommandReader(width);
   try {
     for await (const piece of arrivals(0)) {
@@ -107,26 +95,26 @@ export async function serve(deliver: Deliver): Promise<void> {
     if (!isSystemError(failure)) throw failure;
   }
   await Promise.all(slots.busy.values());
+  slots.reports.flush();
 }
 
 interface Slots {
   deliver: Deliver;
   /** How many deliveries there can be at once. */
   limit: number;
-  /** Whom the queue, and so every message, belongs to: qmailq, or the owner of a private home. */
-  owner: number;
+  messages: OpenMessages;
   /** The deliveries under way, by number. */
   busy: Map<number, Promise<void>>;
   reports: Reports;
 }
 
 /** Starts a delivery in its slot, or reports why not. */
-function begin(command: Command, { deliver, limit, owner, busy, reports }: Slots): void {
+function begin(command: Command, { deliver, limit, messages, busy, reports }: Slots): void {
   const { delivery: number } = command;
   let delivery: Delivery;
   try {
     check(command, limit, busy.has(number));
-    delivery = prepare(command, owner);
+    delivery = prepare(command, messages);
   } catch (failure) {
     reports.send(number, reportOf(failure));
     return;
@@ -134,7 +122,7 @@ function begin(command: Command, { deliver, limit, owner, busy, reports }: Slots
   const over = deliver(delivery)
     .catch(reportOf)
     .then((report) => {
-      closeSync(delivery.message);
+      delivery.message.close();
       busy.delete(number);
       reports.send(number, report);
     });
@@ -156,38 +144,15 @@ function check({ delivery, message, recipient, tooLong }: Command, limit: number
 const isMessageName = (name: Buffer): boolean => /^(?:\d[\d/]*)?$/.test(name.toString("latin1"));
 
 /** Opens the message and cuts the recipient. */
-function prepare({ message, sender, recipient }: Command, owner: number): Delivery {
+function prepare({ message, sender, recipient }: Command, messages: OpenMessages): Delivery {
   const cut = recipient.lastIndexOf(at);
   return {
-    message: openMessage(message.toString(), owner),
+    message: messages.open(message.toString()),
     sender,
     recipient,
     local: recipient.subarray(0, cut),
     host: recipient.subarray(cut + 1),
   };
-}
-
-/** Opens a message, whose owner has to be trusted: it is a regular file of the queue's user. */
-function openMessage(name: string, owner: number): number {
-  const fd = attempt(trouble.open, () => openSync(name, constants.O_RDONLY | constants.O_NONBLOCK));
-  try {
-    const stat = attempt(trouble.stat, () => fstatSync(fd));
-    if (!stat.isFile()) throw new DeliveryTrouble(trouble.type);
-    if (stat.uid !== owner) throw new DeliveryTrouble(trouble.owner);
-    return fd;
-  } catch (failure) {
-    closeSync(fd);
-    throw failure;
-  }
-}
-
-/** Does one step; where a system call fails, the report is this. */
-export function attempt<Result>(report: string, step: () => Result): Result {
-  try {
-    return step();
-  } catch (failure) {
-    throw isSystemError(failure) ? new DeliveryTrouble(report) : failure;
-  }
 }
 
 /** A delivery that failed in a way nobody foresaw waits in the queue, and the log says why; the others go on. */
@@ -202,6 +167,7 @@ function reportOf(failure: unknown): Buffer {
  */
 class Reports {
   readonly #width: SlotWidth;
+  #waiting: Buffer[] = [];
   #open = true;
 
   constructor(width: SlotWidth) {
@@ -209,11 +175,18 @@ class Reports {
   }
 
   send(delivery: number, report: Buffer): void {
-    this.write(Buffer.concat([encodeSlot(delivery, this.#width), report, Buffer.of(0)]));
+    this.add(encodeSlot(delivery, this.#width), report, Buffer.of(0));
   }
 
-  write(piece: Buffer): void {
-    if (!this.#open) return;
+  /** Those that are ready at the same time travel together. */
+  add(...pieces: Buffer[]): void {
+    if (this.#waiting.length === 0) queueMicrotask(() => this.flush());
+    this.#waiting.push(...pieces);
+  }
+
+  flush(): void {
+    const piece = Buffer.concat(this.#waiting.splice(0));
+    if (!this.#open || piece.length === 0) return;
     try {
       writeAll(1, piece);
     } catch (failure) {

@@ -4,28 +4,53 @@
  * (maildir/deliver.ts).
  */
 import { fstatSync } from "node:fs";
+import { bytes } from "../bytes/text.ts";
 import { duringWrite, type MaildirDelivery } from "../maildir/deliver.ts";
-import { type Barrier, GroupCommit } from "../queue/group.ts";
+import { type Barrier, type Flush, GroupCommit } from "../queue/group.ts";
 import { syncDirectory, syncFile, syncFileSystemOf, syncfsTells } from "../sys/durable.ts";
+import { Flusher } from "../sys/flusher.ts";
 import { oneMaildir, orMaildirTrouble } from "./dotqmail-deliver.ts";
-import { type Answer, answerOf } from "./worker-words.ts";
+import { answerOf, type Done } from "./worker-words.ts";
 
 /** A delivery that is written, and neither durable nor to be seen yet. */
 export type Begun = MaildirDelivery;
 
+/** How the file system of a Maildir is flushed; `place()` is a directory on it. */
+export type Flushing = (place: () => Buffer) => Flush;
+
+/** Waits for the disk, for who has nothing else to do. No directory is held open between deliveries. */
+export const waiting: Flushing = (place) => ({
+  all: syncfsTells() ? async () => syncFileSystemOf(place()) : undefined,
+  each: async ({ files, directories }) => {
+    for (const file of files) syncFile(file);
+    for (const path of directories) syncDirectory(bytes(path));
+  },
+});
+
+/** Has a thread wait for the disk, and another one where that has ended. The names of directories are UTF-8. */
+export const meanwhile: Flushing = (place) => {
+  let last: Flusher | undefined;
+  const flusher = (): Flusher => {
+    if (last === undefined || last.isDead) last = new Flusher([place().toString()]);
+    return last;
+  };
+  return {
+    all: syncfsTells() ? () => flusher().all?.() ?? Promise.reject(new Error("no syncfs")) : undefined,
+    each: ({ files, directories }) =>
+      flusher().each({ files, directories: directories.map((path) => bytes(path).toString()) }),
+  };
+};
+
 /** Those on one file system. */
 class Group {
-  /** A directory on it. None is held open between deliveries. */
   place: Buffer = Buffer.alloc(0);
   readonly #commit: GroupCommit;
 
-  constructor() {
-    const all = async (): Promise<void> => syncFileSystemOf(this.place);
-    const each = async ({ files, directories }: Barrier): Promise<void> => {
-      for (const file of files) syncFile(file);
-      for (const path of directories) syncDirectory(Buffer.from(path, "latin1"));
-    };
-    this.#commit = new GroupCommit({ all: syncfsTells() ? all : undefined, each }, () => performance.now());
+  constructor(flushing: Flushing) {
+    this.#commit = new GroupCommit(
+      flushing(() => this.place),
+      () => performance.now(),
+    );
   }
 
   /** @throws Exit 111 with the report */
@@ -44,16 +69,16 @@ class Group {
 }
 
 export class Together {
+  readonly #flushing: Flushing;
   /** By device. */
   readonly #groups = new Map<number, Group>();
 
-  /** Ends them all; the answers are in the same order. */
-  async finish(deliveries: readonly Begun[]): Promise<Answer[]> {
-    // Whoever fails early leaves the others alone; the groups form in the same step.
-    return await Promise.all(deliveries.map((delivery) => this.#finish(delivery)));
+  constructor(flushing: Flushing) {
+    this.#flushing = flushing;
   }
 
-  async #finish(delivery: Begun): Promise<Answer> {
+  /** Ends one. Whoever fails leaves the others alone; those that are begun in one step share their flushes. */
+  async finish(delivery: Begun): Promise<Done> {
     try {
       const group = orMaildirTrouble(() => duringWrite(() => this.#groupOf(delivery)));
       await group.wait({ files: [delivery.file], directories: [] });
@@ -69,7 +94,7 @@ export class Together {
 
   #groupOf({ file, folder }: Begun): Group {
     const device = fstatSync(file).dev;
-    const group = this.#groups.get(device) ?? new Group();
+    const group = this.#groups.get(device) ?? new Group(this.#flushing);
     this.#groups.set(device, group);
     group.place = folder;
     return group;

@@ -8,7 +8,10 @@
 import { Exit, isSystemError } from "../exit.ts";
 
 /** What a worker answers. */
-export type Answer = { kind: "exit"; code: number; text: Buffer } | { kind: "alone" } | { kind: "programs" };
+export type Answer = Done | { kind: "alone" } | { kind: "programs" };
+
+/** How a delivery ended, with the exit code and the words of qmail-local(8). */
+export type Done = { kind: "exit"; code: number; text: Buffer };
 
 /** `S`: beside others, if it is one that can be; `A`: by itself. */
 export type Manner = "shared" | "alone";
@@ -94,7 +97,7 @@ export class AnswerReader {
 }
 
 /** A failure as an answer. What nobody foresaw is thrown on. */
-export function answerOf(failure: unknown): Answer {
+export function answerOf(failure: unknown): Done {
   if (failure instanceof Exit)
     return { kind: "exit", code: failure.code, text: Buffer.from(failure.text, "latin1") };
   if (!isSystemError(failure)) throw failure;

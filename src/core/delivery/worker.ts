@@ -11,7 +11,7 @@ import { duplicateTo, moveAbove, waitFor } from "../sys/libc.ts";
 import { beginMaildir, deliver, type Plan, planDelivery, runsPrograms } from "./dotqmail-deliver.ts";
 import { enterHome, refuseLoop } from "./dotqmail-home.ts";
 import { headerLines, type Recipient } from "./dotqmail-recipient.ts";
-import { type Begun, Together } from "./together.ts";
+import { type Begun, Together, waiting } from "./together.ts";
 import {
   type Answer,
   answerOf,
@@ -44,7 +44,7 @@ export async function work(read: ReadArguments): Promise<void> {
   // No program that a delivery runs has it.
   const socket = moveAbove(requests, 10);
   const nothing = openSync("/dev/null", constants.O_RDONLY);
-  const together = new Together();
+  const together = new Together(waiting);
   for (let request = receive(socket); request !== undefined; request = receive(socket)) {
     const batch = [request];
     while (batch.length < outstandingLimit && waitFor(socket, "read", 0)) {
@@ -64,7 +64,7 @@ export async function work(read: ReadArguments): Promise<void> {
     // No message is held open by who has nothing to do, and no home.
     duplicateTo(nothing, message);
     process.chdir("/");
-    const ends = await together.finish(begun.map(({ delivery }) => delivery));
+    const ends = await Promise.all(begun.map(({ delivery }) => together.finish(delivery)));
     const said = begun.map(({ number }, index) => encodeAnswer(number, ends[index] ?? unknown));
     if (said.length > 0) writeAll(answers, Buffer.concat(said));
   }

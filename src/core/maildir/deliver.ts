@@ -11,7 +11,6 @@
  */
 import { closeSync, constants, linkSync, openSync, statSync, unlinkSync } from "node:fs";
 import { isSystemError, type SystemError } from "../exit.ts";
-import { pause } from "../sys/clock.ts";
 import { syncDirectory, syncFile } from "../sys/durable.ts";
 import { readSome, writeAll } from "../sys/fd.ts";
 import { uniqueName } from "./name.ts";
@@ -33,8 +32,10 @@ export class MaildirFailure extends Error {
 /** A delivery takes no longer, in seconds, because readers remove files from tmp after 36 hours. */
 const limit = 86400;
 const attempts = 3;
-const attemptPause = 2000;
 const chunk = 65536;
+
+/** The message: all of it, or a descriptor from which all that is still to be read is. */
+export type Source = Uint8Array | number;
 
 /**
  * Delivers `header` and everything that is still to be read from descriptor `message`; seeking it to its beginning
@@ -69,19 +70,16 @@ export class MaildirDelivery {
   #open = true;
 
   /** Writes the file. @throws MaildirFailure, with nothing left in `tmp` */
-  constructor(directory: string | Uint8Array, header: Uint8Array, message: number) {
+  constructor(directory: string | Uint8Array, header: Uint8Array, message: Source) {
     const below = (path: string): Buffer => Buffer.concat([Buffer.from(directory), Buffer.from(`/${path}`)]);
-    const deadline = Date.now() + limit * 1000;
-    // "." can be looked up only where chdir(2) would work, too.
-    during("directory", () => statSync(below(".")));
-    const { fd, name } = duringWrite(() => createTemporary(below));
+    const { fd, name } = createTemporary(below);
     this.file = fd;
     this.folder = below("new");
     this.path = `new/${name}`;
     this.#temporary = below(`tmp/${name}`);
     try {
-      duringWrite(() => writeAll(fd, header));
-      copy(message, fd, deadline);
+      if (typeof message === "number") copy(header, message, fd);
+      else duringWrite(() => writeAll(fd, Buffer.concat([header, message])));
     } catch (failure) {
       this.end();
       throw failure;
@@ -113,21 +111,26 @@ export class MaildirDelivery {
 
 type Below = (path: string) => Buffer;
 
-/** Makes a new file in tmp. A name that is taken means a clock gone back: then a little later there is another. */
+/** Makes a new file in tmp. A name that is taken means a clock gone back: the next one has another number. */
 function createTemporary(below: Below): { fd: number; name: string } {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   for (let attempt = 1; ; attempt++) {
     const name = uniqueName();
     try {
-      return { fd: openSync(below(`tmp/${name}`), flags, 0o644), name };
+      return { fd: openSync(below(`tmp/${name}`), flags, 0o600), name };
     } catch (failure) {
-      if (!isSystemError(failure, "EEXIST") || attempt === attempts) throw failure;
+      if (!isSystemError(failure)) throw failure;
+      if (failure.code === "EEXIST" && attempt < attempts) continue;
+      // "." can be looked up only where chdir(2) would work, too.
+      during("directory", () => statSync(below(".")));
+      throw new MaildirFailure("write", failure);
     }
-    pause(attemptPause);
   }
 }
 
-function copy(from: number, to: number, deadline: number): void {
+function copy(header: Uint8Array, from: number, to: number): void {
+  const deadline = Date.now() + limit * 1000;
+  duringWrite(() => writeAll(to, header));
   const buffer = Buffer.allocUnsafe(chunk);
   for (;;) {
     const length = during("read", () => readSome(from, buffer));

@@ -7,6 +7,7 @@ const step = 10_000_000;
 /** The newest second in which this process delivered, and how often since it began. */
 let second = 0;
 let deliveries = 0;
+let host = "";
 
 /** Characters that a file name can not or must not have, written as maildir(5)'s octal escapes. */
 export const safeHost = (host: string): string => host.replaceAll("/", "\\057").replaceAll(":", "\\072");
@@ -16,7 +17,10 @@ export const safeHost = (host: string): string => host.replaceAll("/", "\\057").
  * higher numbers in the place of its pid; while the clock goes back, its newest second goes on.
  */
 export function uniqueName(now = Math.floor(Date.now() / 1000)): string {
-  deliveries = now > second ? 0 : deliveries + 1;
-  second = Math.max(now, second);
-  return `${second}.${process.pid + deliveries * step}.${safeHost(hostname())}`;
+  if (now > second) {
+    second = now;
+    deliveries = 0;
+    host = safeHost(hostname());
+  } else deliveries++;
+  return `${second}.${process.pid + deliveries * step}.${host}`;
 }

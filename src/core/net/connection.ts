@@ -9,25 +9,25 @@ const chunk = 4096;
 
 export class Connection {
   readonly #socket: Line;
-  readonly #patience: number;
+  /** Seconds that may pass each time without progress. */
+  patience: number;
   readonly #input = Buffer.allocUnsafe(chunk);
 
-  /** `patience`: seconds that may pass each time without progress. */
   constructor(socket: Line, patience: number) {
     this.#socket = socket;
-    this.#patience = patience;
+    this.patience = patience;
   }
 
   /** What arrived, at least one byte; valid until the next call. Throws Dropped. */
   async receive(): Promise<Uint8Array> {
-    const length = await orDropped(() => this.#socket.receive(this.#input, this.#patience));
+    const length = await orDropped(() => this.#socket.receive(this.#input, this.patience));
     if (length === 0) throw new Dropped("end of connection");
     return this.#input.subarray(0, length);
   }
 
   /** Throws Dropped. */
   async send(bytes: Uint8Array): Promise<void> {
-    if (bytes.length > 0) await orDropped(() => this.#socket.send(bytes, this.#patience));
+    if (bytes.length > 0) await orDropped(() => this.#socket.send(bytes, this.patience));
   }
 }
 

@@ -2,20 +2,11 @@
  * Connections whose session goes on: kept for a short while, in case that the next message goes the same way.
  */
 import { bytes } from "../bytes/text.ts";
-import type { StreamLine } from "../sys/network-line.ts";
-import type { Session } from "../wire/smtp-client.ts";
+import type { StreamLine } from "../sys/stream-line.ts";
+import type { OpenSession } from "./remote-delivery.ts";
 
 /** A connection with a session between two messages. */
-export interface KeptSession {
-  line: StreamLine;
-  /** The server's address, as it appears in reports. */
-  partner: string;
-  session: Session;
-  /** How many messages it has had. */
-  messages: number;
-  /** When it was made, as Date.now() counts. */
-  since: number;
-}
+export type KeptSession = OpenSession<StreamLine>;
 
 /** Bounds, in milliseconds and numbers. */
 export interface KeepingLimits {
@@ -34,13 +25,17 @@ export const standardLimits: KeepingLimits = { idle: 1000, age: 300_000, message
 interface Waiting {
   key: string;
   kept: KeptSession;
-  timer: ReturnType<typeof setTimeout>;
+  /** When it has waited enough, as performance.now() counts. */
+  until: number;
 }
 
 export class KeptSessions {
   readonly #limits: KeepingLimits;
-  /** In the order in which they began to wait. */
+  /** In the order in which they began to wait, and so in which they have waited enough. */
   readonly #waiting = new Set<Waiting>();
+  /** By key, the last to begin last. */
+  readonly #ways = new Map<string, Waiting[]>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(limits: KeepingLimits = standardLimits) {
     this.#limits = limits;
@@ -48,7 +43,7 @@ export class KeptSessions {
 
   /** The session that began to wait last, which is the least likely to be closed; it is the caller's now. */
   take(key: string): KeptSession | undefined {
-    const entry = [...this.#waiting].findLast((candidate) => candidate.key === key);
+    const entry = this.#ways.get(key)?.at(-1);
     if (entry === undefined) return undefined;
     this.#remove(entry);
     return entry.kept;
@@ -61,17 +56,35 @@ export class KeptSessions {
       leave(kept);
       return;
     }
-    const entry: Waiting = { key, kept, timer: setTimeout(() => this.#end(entry), idle) };
+    const entry: Waiting = { key, kept, until: performance.now() + idle };
     // Whatever a server says unasked, it is the end: a time-out, most likely.
     kept.line.watch(() => this.#end(entry));
     this.#waiting.add(entry);
+    const others = this.#ways.get(key);
+    if (others === undefined) this.#ways.set(key, [entry]);
+    else others.push(entry);
     const [oldest] = this.#waiting;
     if (oldest !== undefined && this.#waiting.size > waiting) this.#end(oldest);
+    this.#timer ??= setTimeout(() => this.#look(), idle);
   }
 
   /** Ends all that wait. */
   end(): void {
     for (const entry of this.#waiting) this.#end(entry);
+    clearTimeout(this.#timer);
+  }
+
+  /** Ends those that waited enough, and looks again when the next one has. */
+  #look(): void {
+    this.#timer = undefined;
+    const now = performance.now();
+    for (const entry of this.#waiting) {
+      if (entry.until > now) {
+        this.#timer = setTimeout(() => this.#look(), entry.until - now);
+        return;
+      }
+      this.#end(entry);
+    }
   }
 
   #end(entry: Waiting): void {
@@ -80,9 +93,12 @@ export class KeptSessions {
   }
 
   #remove(entry: Waiting): void {
-    clearTimeout(entry.timer);
-    entry.kept.line.watch(undefined);
+    const { key, kept } = entry;
+    kept.line.watch(undefined);
     this.#waiting.delete(entry);
+    const left = this.#ways.get(key)?.filter((other) => other !== entry) ?? [];
+    if (left.length > 0) this.#ways.set(key, left);
+    else this.#ways.delete(key);
   }
 }
 

@@ -69,9 +69,13 @@ export interface Request {
 /** A connection with a session that can take another message. */
 export interface OpenSession<Kind extends Line> {
   line: Kind;
+  connection: Connection;
+  /** The server's address, as it appears in reports. */
   partner: string;
   session: Session;
+  /** How many messages it has had. */
   messages: number;
+  /** When it was made, as Date.now() counts. */
   since: number;
 }
 
@@ -97,7 +101,6 @@ export async function deliverRemotely<Kind extends Line>(
   means: Means<Kind>,
 ): Promise<Buffer> {
   try {
-    enterable();
     const settings = readSettings(request.host);
     return await transfer[settings.protocol](request, settings, means);
   } catch (failure) {
@@ -106,11 +109,14 @@ export async function deliverRemotely<Kind extends Line>(
   }
 }
 
-function enterable(): void {
+/** Who can not read the control files may not get into the home at all, which is told first. */
+function withoutControls(): Verdict {
   try {
     accessSync(`${qmailHome()}/.`, constants.X_OK);
+    return new Verdict(verdict.control);
   } catch (failure) {
-    throw isSystemError(failure) ? new Verdict(verdict.home) : failure;
+    if (!isSystemError(failure)) throw failure;
+    return new Verdict(verdict.home);
   }
 }
 
@@ -125,18 +131,17 @@ const transfer: Readonly<Record<Protocol, Transfer>> = {
   smtp: async (request, settings, means) => {
     const key = wayOf(request.host, settings);
     const waiting = means.kept?.take(key);
-    const report = waiting && (await transact(request, settings, means, waiting));
+    const report = waiting && (await transact(request, settings, means, waiting, key));
     return (
       report ??
-      (await transact(request, settings, means, await reach(request.host, settings, means))) ??
+      (await transact(request, settings, means, await reach(request.host, settings, means), key)) ??
       nothing
     );
   },
   qmtp: async ({ host, sender, recipients, message }, settings, means) => {
-    const { line, partner } = await reach(host, settings, means);
+    const { line, connection, partner } = await reach(host, settings, means);
     const client = new QmtpClient(partner, recipients.length);
     try {
-      const connection = new Connection(line, settings.patience);
       await converseQmtp(connection, client, { sender, recipients }, message(), means.turn);
     } finally {
       line.close();
@@ -156,21 +161,22 @@ type Way<Kind extends Line> = Omit<OpenSession<Kind>, "session"> & { session?: S
 
 /** One SMTP transaction. Undefined: the session had come to its end, and the server does not have the message. */
 async function transact<Kind extends Line>(
-  { host, sender, recipients, message }: Request,
-  settings: Settings,
+  { sender, recipients, message }: Request,
+  { helo, patience }: Settings,
   { kept }: Means<Kind>,
   { session, ...way }: Way<Kind>,
+  key: string,
 ): Promise<Buffer | undefined> {
-  const { helo, patience } = settings;
   const addresses = { sender: inBrackets(sender), recipients: recipients.map(inBrackets) };
   const client = new SmtpClient(way.partner, { helo, ...addresses }, { keep: kept !== undefined, session });
   let next: Session | undefined;
+  way.connection.patience = patience;
   try {
-    await converse(new Connection(way.line, patience), client, message());
+    await converse(way.connection, client, message());
     next = client.session;
   } finally {
     if (kept === undefined || next === undefined) way.line.close();
-    else kept.put(wayOf(host, settings), { ...way, session: next, messages: way.messages + 1 });
+    else kept.put(key, { ...way, session: next, messages: way.messages + 1 });
   }
   return client.stale ? undefined : client.report();
 }
@@ -183,7 +189,8 @@ async function reach<Kind extends Line>(
 ): Promise<Way<Kind>> {
   const exchangers = await reachable(host, settings.route, means.names());
   const { address, line } = await connect(exchangers, settings, means);
-  return { line, partner: formatIp(address), messages: 0, since: Date.now() };
+  const connection = new Connection(line, settings.patience);
+  return { line, connection, partner: formatIp(address), messages: 0, since: Date.now() };
 }
 
 function readSettings(host: Buffer): Settings {
@@ -192,12 +199,12 @@ function readSettings(host: Buffer): Settings {
     const patience = controlNumber("timeoutremote") ?? 1200;
     const connectPatience = controlNumber("timeoutconnect") ?? 60;
     const helo = controlLine("helohost") ?? name;
-    if (helo === undefined) throw new Verdict(verdict.control);
+    if (helo === undefined) throw withoutControls();
     const qmtp = routeFor(host, "qmtproutes");
     const protocol = qmtp === undefined ? "smtp" : "qmtp";
     return { helo, patience, connectPatience, route: qmtp ?? routeFor(host, "smtproutes"), protocol };
   } catch (failure) {
-    throw isSystemError(failure) ? new Verdict(verdict.control) : failure;
+    throw isSystemError(failure) ? withoutControls() : failure;
   }
 }
 

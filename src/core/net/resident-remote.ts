@@ -1,7 +1,8 @@
 /** Remote deliveries of a program that has many at a time. */
 
 import { tryLockExclusive } from "../sys/lock.ts";
-import { connectLine, StreamLine } from "../sys/network-line.ts";
+import { connectLine } from "../sys/network-line.ts";
+import { StreamLine } from "../sys/stream-line.ts";
 import type { RecordType } from "../wire/dns.ts";
 import { KeptSessions } from "./kept-sessions.ts";
 import { readerFromStart } from "./message.ts";

@@ -1,7 +1,7 @@
 /** Artificial routes: control/smtproutes and qmtproutes as qmail-remote(8) describes them. */
 import { type IpAddress, parseLiteral } from "../bytes/ip.ts";
 import { equalFold, leadingNumber } from "../bytes/text.ts";
-import { controlLines } from "../control/control.ts";
+import { readControl, significantLines } from "../control/control.ts";
 
 /** Where mail for a host goes instead. */
 export interface Route {
@@ -13,9 +13,21 @@ export interface Route {
 const colon = 58;
 const dot = 46;
 
+/** The lines of a file, for as long as its bytes are kept. */
+const known = new WeakMap<Buffer, readonly Buffer[]>();
+
+function linesOf(file: string): readonly Buffer[] {
+  const content = readControl(file);
+  if (content === undefined) return [];
+  const lines = known.get(content) ?? significantLines(content);
+  known.set(content, lines);
+  return lines;
+}
+
 /** The route for a host; undefined if mail for it goes where DNS says. Throws a system error if the file can not be read. */
 export function routeFor(host: Buffer, file: "smtproutes" | "qmtproutes"): Route | undefined {
-  const lines = controlLines(file) ?? [];
+  const lines = linesOf(file);
+  if (lines.length === 0) return undefined;
   for (let start = 0; start <= host.length; start++) {
     if (start > 0 && start < host.length && host[start] !== dot) continue;
     const relay = relayOf(lines, host.subarray(start));

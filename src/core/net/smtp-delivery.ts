@@ -4,7 +4,10 @@ import type { SmtpClient } from "../wire/smtp-client.ts";
 import { type Connection, Dropped } from "./connection.ts";
 import type { Read } from "./message.ts";
 
-const chunk = 16384;
+/** What was read is encoded before anybody else has a turn. */
+const buffer = Buffer.allocUnsafeSlow(16384);
+
+const nothing = Buffer.alloc(0);
 
 /** Holds the session to its end. `message`: reads the message from its beginning. */
 export async function converse(connection: Connection, client: SmtpClient, message: Read): Promise<void> {
@@ -31,8 +34,7 @@ async function advance(connection: Connection, client: SmtpClient, received: Uin
 }
 
 async function sendMessage(connection: Connection, client: SmtpClient, message: Read): Promise<void> {
-  const buffer = Buffer.allocUnsafe(chunk);
-  let encoded: Buffer = Buffer.alloc(0);
+  let encoded: Buffer = nothing;
   for (;;) {
     const length = read(message, buffer);
     if (length === undefined) client.unreadable();
@@ -46,7 +48,7 @@ async function sendMessage(connection: Connection, client: SmtpClient, message: 
   // The last piece and the final dot travel together.
   await connection.send(Buffer.concat([encoded, end]));
   // The server may have answered before it was asked.
-  await advance(connection, client, Buffer.alloc(0));
+  await advance(connection, client, nothing);
 }
 
 /** Undefined: the message can not be read. */

@@ -4,8 +4,9 @@
  * nothing about what was written after it began.
  *
  * One syncfs(2) for many files costs about as much as one fsync(2) of a file, unless other programs have much unwritten
- * data on the same disk: then mail would wait for theirs. So each way is measured, and where the shared flush takes
- * longer than its members would by themselves, they are flushed one by one for a while.
+ * data on the same disk: then mail would wait for theirs. So each way is measured: after a shared flush that seems to
+ * have taken longer than its members would by themselves, the next ones are flushed one by one, and where that is indeed
+ * faster, all are for a while. A disk that is slow both ways is no reason to flush more often.
  *
  * No I/O and no clock: both are passed in.
  */
@@ -23,8 +24,11 @@ export interface Flush {
   each: (barrier: Barrier) => Promise<void>;
 }
 
-/** How long, in milliseconds, members are flushed one by one after a shared flush that took too long. */
-const avoidance = 10_000;
+/**
+ * How long, in milliseconds, members are flushed one by one where shared flushes take too long: at first, since once is
+ * soon over; twice as long each time that it is found again; at most.
+ */
+const [firstAvoidance, longestAvoidance] = [1000, 16_000];
 
 /** A shared flush is too slow if it takes so many times longer than one by one, and this many milliseconds at least. */
 const tooManyTimes = 2;
@@ -41,9 +45,13 @@ export class GroupCommit {
   readonly #now: () => number;
   #waiting: Waiting[] = [];
   #running = false;
-  /** Milliseconds that a member by itself takes, as far as known. */
+  /** Milliseconds that a member takes, by itself and in a shared flush, as far as known. */
   #alone: number | undefined;
+  #shared: number | undefined;
   #avoidUntil = Number.NEGATIVE_INFINITY;
+  #avoidance = firstAvoidance;
+  /** The last shared flush seemed slow: the next group shows how long the other way takes now. */
+  #suspected = false;
 
   /** `now`: milliseconds of a clock that only goes forward. */
   constructor(flush: Flush, now: () => number) {
@@ -66,7 +74,8 @@ export class GroupCommit {
   async #work(): Promise<void> {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0);
-      const all = group.length > 1 && this.#now() >= this.#avoidUntil ? this.#flush.all : undefined;
+      const mayShare = !this.#suspected && this.#now() >= this.#avoidUntil;
+      const all = group.length > 1 && mayShare ? this.#flush.all : undefined;
       if (all === undefined) await this.#oneByOne(group);
       else await this.#together(group, all);
     }
@@ -78,7 +87,13 @@ export class GroupCommit {
     const ends = group.map(({ barrier, resolve, reject }) => this.#flush.each(barrier).then(resolve, reject));
     await Promise.all(ends);
     const took = (this.#now() - began) / group.length;
-    this.#alone = this.#alone === undefined ? took : 0.8 * this.#alone + 0.2 * took;
+    this.#alone = smoothed(this.#alone, took);
+    if (this.#suspected && (this.#shared ?? 0) > tooManyTimes * this.#alone) {
+      this.#avoidUntil = this.#now() + this.#avoidance;
+      this.#avoidance = Math.min(2 * this.#avoidance, longestAvoidance);
+      this.#shared = undefined;
+    }
+    this.#suspected = false;
   }
 
   async #together(group: readonly Waiting[], all: () => Promise<void>): Promise<void> {
@@ -91,6 +106,12 @@ export class GroupCommit {
     }
     const took = this.#now() - began;
     const limit = Math.max(noticeable, tooManyTimes * (this.#alone ?? 0) * group.length);
-    if (took > limit) this.#avoidUntil = this.#now() + avoidance;
+    this.#shared = smoothed(this.#shared, took / group.length);
+    this.#suspected = took > limit;
+    if (!this.#suspected) this.#avoidance = firstAvoidance;
   }
 }
+
+/** One that took long among many that did not is soon forgotten. */
+const smoothed = (known: number | undefined, took: number): number =>
+  known === undefined ? took : 0.8 * known + 0.2 * took;

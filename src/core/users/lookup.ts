@@ -1,8 +1,11 @@
 /** Who an address is delivered to and how: users/cdb, and the records that it and qmail-getpw give (qmail-users(5)). */
+import { readFileSync, statSync } from "node:fs";
+import { cdbFind } from "../bytes/cdb.ts";
 import { leadingNumber, splitAt } from "../bytes/text.ts";
-import { CdbFile } from "../control/cdbfile.ts";
+import { CdbDamaged, CdbFile } from "../control/cdbfile.ts";
 import { isSystemError } from "../exit.ts";
 import { inHome } from "../sys/home.ts";
+import { Kept } from "../sys/kept.ts";
 import { exactKey, wildcardsKey } from "./assign.ts";
 
 /** users/cdb lacks the record of its wildcards: it was not made by qmail-newu, or is damaged. */
@@ -18,14 +21,42 @@ export interface Assignment {
   extension: Buffer;
 }
 
+let kept: Kept<Pick<CdbFile, "find">> | undefined;
+
+/** A file up to this size is kept in memory, in bytes. */
+const mostKept = 16 << 20;
+
+/** From now on users/cdb is read again only if it is not the same file any more. For programs that stay. */
+export function keepUsers(): void {
+  kept ??= new Kept();
+}
+
 /**
  * The record for an address in users/cdb; undefined where there is no such file or no such record. The file is opened
- * anew each time, so that what qmail-newu moved into place counts at once. Throws where it can not be read.
+ * or looked at anew each time, so that what qmail-newu moved into place counts at once. Throws where it can not be read.
  */
 export function findRecord(local: Buffer): Buffer | undefined {
+  const path = inHome("users/cdb");
+  if (kept === undefined) return findIn(path, local);
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return undefined;
+  if (status.size > mostKept) return findIn(path, local);
+  const table = kept.of(status, () => inMemory(readFileSync(path)));
+  return search(table, local);
+}
+
+function inMemory(table: Buffer): Pick<CdbFile, "find"> {
+  const fetch = (position: number, length: number): Buffer => {
+    if (position + length > table.length) throw new CdbDamaged("cdb file ends too early");
+    return table.subarray(position, position + length);
+  };
+  return { find: (key) => cdbFind(fetch, key) };
+}
+
+function findIn(path: string, local: Buffer): Buffer | undefined {
   let file: CdbFile;
   try {
-    file = new CdbFile(inHome("users/cdb"));
+    file = new CdbFile(path);
   } catch (failure) {
     if (isSystemError(failure, "ENOENT")) return undefined;
     throw failure;

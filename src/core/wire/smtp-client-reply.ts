@@ -8,6 +8,9 @@ const zero = 48;
 /** How much of a reply's text is kept for the report. */
 const textLimit = 5000;
 
+/** Room for most replies. */
+const usual = 512;
+
 /** A complete reply. */
 export interface Reply {
   /** What the first three bytes make, taken for digits whatever they are: 250, but also 5451 for `abc`. */
@@ -32,7 +35,7 @@ export class ReplyReader {
   #column = 0;
   #line = 0;
   #continued = false;
-  readonly #text = Buffer.allocUnsafe(textLimit);
+  #text = Buffer.allocUnsafe(usual);
   #length = 0;
 
   /** Takes bytes from `offset` on; returns how many belong to this reply. */
@@ -49,7 +52,10 @@ export class ReplyReader {
 
   /** True at the end of the reply. */
   #take(byte: number): boolean {
-    if (byte !== carriageReturn && this.#length < textLimit) this.#text[this.#length++] = byte;
+    if (byte !== carriageReturn && this.#length < textLimit) {
+      if (this.#length === this.#text.length) this.#grow();
+      this.#text[this.#length++] = byte;
+    }
     if (this.#column < 3) {
       if (this.#line === 0) this.#code = this.#code * 10 + (byte - zero);
       this.#column++;
@@ -63,5 +69,11 @@ export class ReplyReader {
     this.#column = 0;
     this.#line++;
     return !this.#continued;
+  }
+
+  #grow(): void {
+    const larger = Buffer.allocUnsafe(textLimit);
+    this.#text.copy(larger);
+    this.#text = larger;
   }
 }

@@ -3,7 +3,7 @@
  * to send come out, and in the end there is a report for qmail-rspawn in the form that qmail-remote(8) describes.
  * If wanted, the session does not end there: the next client continues it with its own message.
  * As ever it says HELO. Only where the greeting speaks of ESMTP does it say EHLO, to use PIPELINING (RFC 2920) and
- * SMTPUTF8 (RFC 6531).
+ * SMTPUTF8 (RFC 6531). For a single recipient DATA travels with MAIL and RCPT.
  */
 import { bytes } from "../bytes/text.ts";
 import { BodyEncoder } from "./smtp-client-body.ts";
@@ -154,6 +154,7 @@ export class SmtpClient {
     // A reply too many, or the one before the end: the next one would be taken for the answer to something else.
     if (stage === undefined || reply.code === closing) this.#lasting = false;
     // Behind the result come only the replies to what travelled together with what was refused.
+    if (stage === "data" && this.#result !== undefined) this.#endUnwanted(reply);
     if (stage === undefined || this.#result !== undefined) return;
     if (!this.#lasting && this.#continued !== undefined && !this.#critical) this.#abandon();
     else this.#handlers[stage](reply);
@@ -222,19 +223,35 @@ export class SmtpClient {
     if (letter === "r") this.#recipientsAccepted = true;
     else this.#say(`${letter}${this.#partner} does not like recipient.\n`, reply);
     this.#report.push(bytes(letter === "r" ? "r\0" : "\0"));
+    // DATA has been sent already.
+    if (letter !== "r" && this.#expected.length > 0 && this.#isAlone) this.#quit("DGiving up on ", "");
+  }
+
+  /** The only recipient: whether DATA makes sense is known together with all else. */
+  get #isAlone(): boolean {
+    return this.#transaction.recipients.length === 1;
+  }
+
+  /** A server that wants a message although nobody gets it is given none (RFC 2920 section 3.1), and is left. */
+  #endUnwanted(reply: Reply): void {
+    if (isPermanent(reply.code) || isTemporary(reply.code)) return;
+    this.#lasting = false;
+    this.#outgoing.push(bytes(".\r\n"));
   }
 
   /** Everything sent so far is answered: the next command, or as many as may travel together. */
   #advance(): void {
     const { recipients } = this.#transaction;
-    for (let room = this.#extensions.has("PIPELINING") ? pipelined : 1; room > 0; room--) {
+    const together = this.#extensions.has("PIPELINING");
+    for (let room = together ? pipelined : 1; room > 0; room--) {
       const recipient = recipients[this.#recipientsSent];
       if (!this.#mailSent) this.#mail();
       else if (recipient !== undefined) this.#rcpt(recipient);
       else break;
     }
-    if (this.#expected.length > 0) return;
-    if (this.#recipientsAccepted) this.#command("data", bytes("DATA\r\n"));
+    const goesOn = this.#expected.length > 0;
+    if (goesOn && !(together && this.#isAlone)) return;
+    if (goesOn || this.#recipientsAccepted) this.#command("data", bytes("DATA\r\n"));
     else this.#quit("DGiving up on ", "");
   }
 

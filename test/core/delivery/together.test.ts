@@ -1,7 +1,7 @@
 /** Deliveries to Maildirs that share their flushes: each succeeds or fails by itself. */
 import { expect, test } from "bun:test";
 import { closeSync, mkdirSync, openSync, readdirSync, rmdirSync } from "node:fs";
-import { Together } from "../../../src/core/delivery/together.ts";
+import { meanwhile, Together, waiting } from "../../../src/core/delivery/together.ts";
 import { MaildirDelivery } from "../../../src/core/maildir/deliver.ts";
 import { Scratch } from "../../helpers/built.ts";
 
@@ -15,24 +15,18 @@ function begin(scratch: Scratch, name: string): MaildirDelivery {
   }
 }
 
-test("one that can not be made durable is not shown, one that can not be shown leaves nothing; the others arrive", async () => {
-  using scratch = new Scratch();
-  const deliveries = ["good", "lost", "full", "also"].map((name) => begin(scratch, name));
-  closeSync(deliveries[1]?.file ?? -1);
-  rmdirSync(scratch.in("full/new"));
-  const answers = await new Together().finish(deliveries);
-  const failed = {
-    kind: "exit",
-    code: 111,
-    text: Buffer.from("Temporary error on maildir delivery. (#4.3.0)\n"),
-  };
-  const done = { kind: "exit", code: 0, text: Buffer.from("did 1+0+0\n") };
-  expect(answers).toEqual([done, failed, failed, done] as typeof answers);
-  const count = (path: string) => readdirSync(scratch.in(path)).length;
-  expect(["good/new", "lost/new", "also/new"].map(count)).toEqual([1, 0, 1]);
-  expect(["good", "lost", "full", "also"].map((name) => count(`${name}/tmp`))).toEqual([0, 0, 0, 0]);
-});
-
-test("nothing to do is nothing", async () => {
-  expect(await new Together().finish([])).toEqual([]);
-});
+for (const flushing of [waiting, meanwhile])
+  test(`${flushing.name}: one that can not be made durable is not shown, one that can not be shown leaves nothing; the others arrive`, async () => {
+    using scratch = new Scratch();
+    const deliveries = ["good", "lost", "full", "also"].map((name) => begin(scratch, name));
+    closeSync(deliveries[1]?.file ?? -1);
+    rmdirSync(scratch.in("full/new"));
+    const together = new Together(flushing);
+    const ends = await Promise.all(deliveries.map((delivery) => together.finish(delivery)));
+    const failed = [111, "Temporary error on maildir delivery. (#4.3.0)\n"];
+    const done = [0, "did 1+0+0\n"];
+    expect(ends.map(({ code, text }) => [code, text.toString()])).toEqual([done, failed, failed, done]);
+    const count = (path: string) => readdirSync(scratch.in(path)).length;
+    expect(["good/new", "lost/new", "also/new"].map(count)).toEqual([1, 0, 1]);
+    expect(["good", "lost", "full", "also"].map((name) => count(`${name}/tmp`))).toEqual([0, 0, 0, 0]);
+  });

@@ -95,21 +95,32 @@ test("one by one, a failure is one's own", async () => {
   expect(disk.results.sort()).toEqual(["1 ENOSPC", "2 kept"]);
 });
 
-test("where other programs' data makes the shared flush slow, each flushes its own for a while", async () => {
+test("where other programs' data makes the shared flush slow, each flushes its own for ever longer", async () => {
   const disk = new Disk();
   disk.wait(1);
   await disk.end(2);
+  for (const seconds of [1, 2, 4, 8, 16, 16]) {
+    disk.wait(2, 3);
+    await disk.end(900);
+    disk.wait(4, 5);
+    await disk.end(4);
+    disk.now += seconds * 1000 - 10;
+    disk.wait(6, 7);
+    await disk.end(3);
+    expect(disk.flushed.splice(0)).toEqual([...(seconds === 1 ? [1] : []), "all", 4, 5, 6, 7]);
+    disk.now += 10;
+  }
+  disk.wait(8, 9);
+  await disk.end(3);
   disk.wait(2, 3);
   await disk.end(900);
   disk.wait(4, 5);
-  await later();
-  expect(disk.flushed).toEqual([1, "all", 4, 5]);
   await disk.end(4);
-  disk.now += 10_000;
+  disk.now += 1000;
   disk.wait(6, 7);
   await disk.end(3);
-  expect(disk.flushed).toEqual([1, "all", 4, 5, "all"]);
-  expect(disk.results.length).toBe(7);
+  expect(disk.flushed).toEqual(["all", "all", 4, 5, "all"]);
+  expect(disk.results.length).toBe(45);
 });
 
 test("a shared flush that costs its members less than their own is no reason to change", async () => {
@@ -121,4 +132,31 @@ test("a shared flush that costs its members less than their own is no reason to 
   disk.wait(60, 61);
   await disk.end(5);
   expect(disk.flushed).toEqual([1, "all", "all"]);
+});
+
+test("a disk on which everything is slow goes on with shared flushes, also where nobody knew that it is", async () => {
+  const disk = new Disk();
+  disk.wait(1, 2, 3, 4);
+  await disk.end(80);
+  disk.wait(5, 6, 7, 8);
+  await disk.end(60);
+  disk.wait(9, 10);
+  await disk.end(30);
+  expect(disk.flushed).toEqual(["all", 5, 6, 7, 8, "all"]);
+});
+
+test("one slow flush among many fast ones changes nothing for longer than a group", async () => {
+  const disk = new Disk();
+  const members = Array.from({ length: 20 }, (_, file) => file);
+  for (let count = 0; count < 5; count++) {
+    disk.wait(...members);
+    await disk.end(4);
+  }
+  disk.wait(...members);
+  await disk.end(55);
+  disk.wait(...members);
+  await disk.end(8);
+  disk.wait(1, 2);
+  await disk.end(4);
+  expect(disk.flushed).toEqual([...Array(6).fill("all"), ...members, "all"]);
 });

@@ -77,11 +77,40 @@ const dialogues: readonly Dialogue[] = [
       "K192.0.2.1 accepted message.\nRemote host said: 250 kept\n\0",
   },
   {
+    about: "PIPELINING: with a single recipient DATA, too",
+    talk: [
+      ["220 mx ESMTP\r\n", "EHLO me\r\n"],
+      [pipelining, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"],
+      ["250 ok\r\n250 ok\r\n354 go\r\n", "..x\r\n.\r\n"],
+      ["250 kept\r\n", "QUIT\r\n"],
+    ],
+    report: accepted,
+  },
+  {
+    about: "PIPELINING: a single recipient refused, and then DATA",
+    talk: [
+      ["220 mx ESMTP\r\n", "EHLO me\r\n"],
+      [pipelining, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"],
+      ["250 ok\r\n450 later\r\n554 nobody\r\n", "QUIT\r\n"],
+    ],
+    report:
+      "s192.0.2.1 does not like recipient.\nRemote host said: 450 later\n\0DGiving up on 192.0.2.1.\n\0",
+  },
+  {
+    about: "PIPELINING: a single recipient taken, and then no DATA",
+    talk: [
+      ["220 mx ESMTP\r\n", "EHLO me\r\n"],
+      [pipelining, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"],
+      ["250 ok\r\n250 ok\r\n451 later\r\n", "QUIT\r\n"],
+    ],
+    report: "r\0Z192.0.2.1 failed on DATA command.\nRemote host said: 451 later\n\0",
+  },
+  {
     about: "PIPELINING: a refused sender ends it, whatever follows",
     talk: [
       ["220 mx ESMTP\r\n", "EHLO me\r\n"],
-      [pipelining, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"],
-      ["550 not you\r\n503 no\r\n", "QUIT\r\n"],
+      [pipelining, "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"],
+      ["550 not you\r\n503 no\r\n503 no\r\n", "QUIT\r\n"],
     ],
     report: "DConnected to 192.0.2.1 but sender was rejected.\nRemote host said: 550 not you\n\0",
   },
@@ -198,9 +227,8 @@ const continuations: readonly (Omit<Dialogue, "report"> & {
     from: piped,
     begin: "RSET\r\n",
     talk: [
-      ["250 ok\r\n", "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\n"],
-      ["250 ok\r\n250 ok\r\n", "DATA\r\n"],
-      ["354 go\r\n", "..x\r\n.\r\n"],
+      ["250 ok\r\n", "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nDATA\r\n"],
+      ["250 ok\r\n250 ok\r\n354 go\r\n", "..x\r\n.\r\n"],
       ["250 kept\r\n", ""],
     ],
     report: accepted,
@@ -298,15 +326,20 @@ for (const { about, from, begin = "", talk, report = "", next } of continuations
       if (!client.stale) expect(client.report().toString("latin1")).toBe(report);
     });
 
-/** A refusal while replies are still to come: `more` comes at the same moment. */
-for (const [more, goesOn] of [
-  ["503 no\r\n", true],
-  ["", false],
-  ["503 no\r\n25", false],
-  ["503 no\r\n250 what\r\n", false],
-  ["421 bye\r\n", false],
+/** A refusal while replies are still to come: `more` comes at the same moment. What is said then; whether it goes on. */
+for (const [refusal, more, said, goesOn] of [
+  ["550 not you\r\n", "503 no\r\n503 no\r\n", "", true],
+  ["550 not you\r\n", "", "QUIT\r\n", false],
+  ["550 not you\r\n", "503 no\r\n503 no\r\n25", "QUIT\r\n", false],
+  ["550 not you\r\n", "503 no\r\n503 no\r\n250 what\r\n", "QUIT\r\n", false],
+  ["550 not you\r\n", "503 no\r\n421 bye\r\n", "QUIT\r\n", false],
+  ["550 not you\r\n", "503 no\r\n354 go\r\n", ".\r\nQUIT\r\n", false],
+  ["250 ok\r\n550 not you\r\n", "554 no\r\n", "", true],
+  ["250 ok\r\n550 not you\r\n", "", "QUIT\r\n", false],
+  ["250 ok\r\n550 not you\r\n", "354 go\r\n", ".\r\nQUIT\r\n", false],
+  ["250 ok\r\n550 not you\r\n", "354 go\r\n554 nobody\r\n", ".\r\nQUIT\r\n", false],
 ] as const)
-  test(`a sender refused, then ${JSON.stringify(more)}: ${goesOn ? "goes on" : "QUIT"}`, () => {
+  test(`${JSON.stringify(refusal)}, then ${JSON.stringify(more)}: ${JSON.stringify(said)}`, () => {
     const client = new SmtpClient(
       "h",
       { helo: bytes("me"), sender: bytes("a"), recipients: [bytes("b")] },
@@ -314,11 +347,13 @@ for (const [more, goesOn] of [
     );
     client.feed(bytes("220 ESMTP\r\n"));
     client.feed(bytes("250-x\r\n250 PIPELINING\r\n"));
-    expect(client.feed(bytes(`550 not you\r\n${more}`)).toString()).toBe(goesOn ? "" : "QUIT\r\n");
+    expect(client.feed(bytes(`${refusal}${more}`)).toString()).toBe(said);
     expect(client.state).toBe("over");
     expect(client.session?.clean).toBe(goesOn ? false : undefined);
     expect(client.report().toString()).toBe(
-      "DConnected to h but sender was rejected.\nRemote host said: 550 not you\n\0",
+      refusal.startsWith("550")
+        ? "DConnected to h but sender was rejected.\nRemote host said: 550 not you\n\0"
+        : "hh does not like recipient.\nRemote host said: 550 not you\n\0DGiving up on h.\n\0",
     );
   });
 

@@ -10,7 +10,7 @@ import { type Plan, planDelivery, plannedLines, refusePrograms } from "../../del
 import { enterHome, headerHas } from "../../delivery/dotqmail-home.ts";
 import { headerLines, type Recipient } from "../../delivery/dotqmail-recipient.ts";
 import { localReport } from "../../delivery/report.ts";
-import { DeliveryTrouble } from "../../delivery/slots.ts";
+import { DeliveryTrouble } from "../../delivery/trouble.ts";
 import { Exit, isSystemError, permanent, temporary } from "../../exit.ts";
 import { errorText } from "../../sys/errors.ts";
 import type { Ids } from "../../users/identity.ts";
