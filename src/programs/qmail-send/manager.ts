@@ -10,11 +10,12 @@ import { Cleaner } from "./cleaner.ts";
 import { Cleanup } from "./cleanup.ts";
 import type { Context, Outside, Settings } from "./context.ts";
 import { Deliveries } from "./deliveries.ts";
+import { Enrolment, enrollFailed } from "./enrolment.ts";
 import { Finisher } from "./finish.ts";
 import { Jobs } from "./jobs.ts";
 import { Orders } from "./orders.ts";
 import { Passes } from "./passes.ts";
-import { enroll, enrollFailed, recordSchedule, Schedule } from "./schedule.ts";
+import { recordSchedule, Schedule } from "./schedule.ts";
 import { Todo } from "./todo.ts";
 
 /** Rounds of work() between two looks at what arrived. */
@@ -30,8 +31,8 @@ export class Manager {
   readonly #todo: Todo;
   readonly #cleanup: Cleanup;
   readonly #orders: Orders;
+  readonly #enrolment: Enrolment;
   #loaded = false;
-  #enrolledFolders = 0;
 
   constructor(outside: Outside, settings: Settings, routing: Routing, now: number) {
     const schedule = new Schedule(new Holds(outside.disk));
@@ -47,6 +48,7 @@ export class Manager {
       this.#passes.step();
     });
     this.#cleanup = new Cleanup(context, this.#cleaner);
+    this.#enrolment = new Enrolment(context);
     const parts = { jobs, cleaner: this.#cleaner, finisher: this.#finisher, todo: this.#todo };
     this.#orders = new Orders(context, parts);
   }
@@ -56,20 +58,9 @@ export class Manager {
    * again in ten seconds.
    */
   enroll(now: number): boolean {
-    const { disk, log } = this.#context;
     this.#context.now = now;
     if (!this.#load()) return false;
-    for (; this.#enrolledFolders < disk.folders("info"); this.#enrolledFolders++) {
-      let ids: bigint[];
-      try {
-        ids = disk.list("info", this.#enrolledFolders);
-      } catch (failure) {
-        if (!isSystemError(failure)) throw failure;
-        log(`alert: unable to opendir info/${this.#enrolledFolders}, sleeping...\n`);
-        return false;
-      }
-      for (const id of ids) enroll(this.#context, id);
-    }
+    if (!this.#enrolment.run()) return false;
     this.#deliveries.logStatus();
     return true;
   }
