@@ -60,7 +60,10 @@ export class Look {
   }
 }
 
-/** At the end: the next attempts are written into the times of the recipient lists, for the next start. */
+/**
+ * At the end: the next attempts are written into the times of the recipient lists, for the next start. Most messages
+ * were not tried since the last, and looking costs a fifth of writing.
+ */
 export function recordSchedule({ disk, schedule, log }: Context): void {
   for (const channel of channels) {
     const heap = schedule.channels[channel];
@@ -70,7 +73,7 @@ export function recordSchedule({ disk, schedule, log }: Context): void {
   function recordTime(id: bigint, at: number, channel: Channel): void {
     const path = recipientsPath(disk, channel, id);
     try {
-      disk.touch(path, at);
+      if (disk.status(path)?.modified !== at) disk.touch(path, at);
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       log(`warning: unable to utime ${path}; message will be retried too soon\n`);
