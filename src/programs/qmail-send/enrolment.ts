@@ -68,12 +68,12 @@ function enroll(context: Context, id: bigint, on?: readonly Channel[]): void {
   const look = new Look(disk);
   try {
     if (on === undefined && !isPreprocessed(context, look, id)) return;
-    const times = (on ?? channels).map((channel) => ({
-      channel,
-      time: look.at(recipientsPath(disk, channel, id))?.modified,
-    }));
-    for (const { channel, time } of times) if (time !== undefined) schedule.insert(channel, id, time);
-    if (times.every(({ time }) => time === undefined)) schedule.done.insert(id, now);
+    const times = (on ?? channels).map((channel) => look.at(recipientsPath(disk, channel, id))?.modified);
+    for (const [index, channel] of (on ?? channels).entries()) {
+      const time = times[index];
+      if (time !== undefined) schedule.insert(channel, id, time);
+    }
+    if (times.every((time) => time === undefined)) schedule.done.insert(id, now);
   } catch (failure) {
     if (!isSystemError(failure)) throw failure;
     log(`warning: unable to stat ${look.path}; will try again later\n`);
