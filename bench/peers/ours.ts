@@ -27,11 +27,13 @@ class Ours extends System {
   constructor(directory: string) {
     super(directory);
     this.home = join(directory, "qmail");
+    this.queueDirectory = join(this.home, "queue");
     this.sendmail = [this.program("sendmail"), "-fbench@test.example"];
     this.environment = { QMAILHOME: this.home };
   }
 
   readonly manager = "qmail-send";
+  override readonly queueDirectory: string;
   protected readonly queue = qmailQueue("qmail/queue");
 
   verp(recipients: readonly string[]) {

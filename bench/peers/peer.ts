@@ -72,6 +72,8 @@ export abstract class System {
   abstract verp(recipients: readonly string[]): { command: string[]; environment: Record<string, string> };
   /** Directories of the queue that hold a file for each message, and how a line of the log says that one was delivered. */
   protected abstract readonly queue: { directories: readonly string[]; log: string; success: string };
+  /** The queue of a qmail, into which messages can be put as files. */
+  readonly queueDirectory: string | undefined;
   /** The program that knows the queue. */
   abstract readonly manager: string;
   /** Begins to deliver, after intakeOnly. */

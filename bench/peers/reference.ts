@@ -24,12 +24,14 @@ class Reference extends System {
   readonly tree: string;
   readonly sendmail: readonly string[];
   readonly manager = "qmail-send";
+  override readonly queueDirectory: string;
   protected readonly queue = qmailQueue("queue");
   readonly #mounted: string[] = [];
 
   constructor(tree: string, directory: string) {
     super(directory);
     this.tree = tree;
+    this.queueDirectory = join(directory, "queue");
     this.sendmail = [join(tree, "bin/sendmail"), "-fbench@test.example"];
   }
 

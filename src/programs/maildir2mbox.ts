@@ -6,7 +6,13 @@ import { closeSync, constants, fsyncSync, openSync, renameSync, unlinkSync } fro
 import { isSystemError, temporary } from "../core/exit.ts";
 import { FromQuoter, separatorLine } from "../core/maildir/from.ts";
 import { directoryOf, MboxFailure, openLocked } from "../core/maildir/mbox.ts";
-import { cleanTemporary, type MaildirMessage, scanMaildir, UnreadableFolder } from "../core/maildir/scan.ts";
+import {
+  cleanTemporary,
+  type MaildirList,
+  type MaildirMessage,
+  scanMaildir,
+  UnreadableFolder,
+} from "../core/maildir/scan.ts";
 import { environment } from "../core/sys/arguments.ts";
 import { syncDirectory } from "../core/sys/durable.ts";
 import { errorText } from "../core/sys/errors.ts";
@@ -67,7 +73,7 @@ function variable(name: string): Buffer {
   return value;
 }
 
-function scan(): MaildirMessage[] {
+function scan(): MaildirList {
   try {
     return scanMaildir(here, ["new", "cur"]);
   } catch (failure) {

@@ -46,7 +46,7 @@ function enterMaildir(): void {
 /** A few lines about each new message, the oldest first. */
 function summaries(): string[] {
   try {
-    return scanMaildir(here, ["new"]).map(({ path }) => summary(path));
+    return Array.from(scanMaildir(here, ["new"]), ({ path }) => summary(path));
   } catch (failure) {
     throw failure instanceof UnreadableFolder ? fatal(failure.message) : failure;
   }

@@ -1,13 +1,13 @@
 /** qmail-pop3d(8): gives a POP3 client on descriptors 0 and 1 the messages of a Maildir. */
 import { closeSync, constants, openSync, renameSync, unlinkSync } from "node:fs";
 import { Exit, isSystemError } from "../core/exit.ts";
-import { cleanTemporary, type MaildirMessage, scanMaildir, UnreadableFolder } from "../core/maildir/scan.ts";
+import { cleanTemporary, type MaildirList, scanMaildir, UnreadableFolder } from "../core/maildir/scan.ts";
 import { readSome } from "../core/sys/fd.ts";
 import { qmailHome, standardHome } from "../core/sys/home.ts";
 import { changeDirectory } from "../core/sys/libc.ts";
 import { Peer, PeerGone, PeerTimeout } from "../core/sys/peer.ts";
 import { queueIdentity } from "../core/users/identity.ts";
-import { type Pop3Host, type Pop3Message, Pop3Server } from "../core/wire/pop3-server.ts";
+import { type Pop3Host, Pop3Server } from "../core/wire/pop3-server.ts";
 
 /** Seconds to wait for the client. */
 const timeout = 1200;
@@ -57,7 +57,7 @@ function enter(maildir: Buffer | undefined): string | undefined {
 }
 
 /** The messages as they are now: what comes later is for the next session. */
-function list(): MaildirMessage[] | string {
+function list(): MaildirList | string {
   try {
     return scanMaildir(here, ["new", "cur"]);
   } catch (failure) {
@@ -66,27 +66,33 @@ function list(): MaildirMessage[] | string {
   }
 }
 
-function converse(peer: Peer, messages: readonly MaildirMessage[]): void {
-  const session = new Pop3Server(messages.map(seenByClient), new Host(peer, messages));
+function converse(peer: Peer, messages: MaildirList): void {
+  const session = new Pop3Server(new Host(peer, messages));
   session.greet();
   while (!session.done) session.feed(peer.read());
   peer.flush();
 }
 
-/** The name without its flags stays the same when the message moves from new to cur. */
-function seenByClient({ path, size }: MaildirMessage): Pop3Message {
-  const name = path.subarray(isNew.length);
-  const flags = name.indexOf(colon);
-  return { uid: flags < 0 ? name : name.subarray(0, flags), size };
-}
-
 /** The Maildir, and the client. */
 class Host implements Pop3Host {
   readonly #peer: Peer;
-  readonly #messages: readonly MaildirMessage[];
-  constructor(peer: Peer, messages: readonly MaildirMessage[]) {
+  readonly #messages: MaildirList;
+  readonly count: number;
+  constructor(peer: Peer, messages: MaildirList) {
     this.#peer = peer;
     this.#messages = messages;
+    this.count = messages.length;
+  }
+
+  /** The name without its flags stays the same when the message moves from new to cur. */
+  uid(index: number): Buffer {
+    const name = this.#messages.path(index).subarray(isNew.length);
+    const flags = name.indexOf(colon);
+    return flags < 0 ? name : name.subarray(0, flags);
+  }
+
+  size(index: number): number {
+    return this.#messages.size(index);
   }
 
   reply(bytes: Buffer): void {
@@ -94,7 +100,9 @@ class Host implements Pop3Host {
   }
 
   open(index: number): Iterable<Buffer> | undefined {
-    const fd = possible(() => openSync(this.#path(index), constants.O_RDONLY | constants.O_NONBLOCK));
+    const fd = possible(() =>
+      openSync(this.#messages.path(index), constants.O_RDONLY | constants.O_NONBLOCK),
+    );
     return fd === undefined ? undefined : pieces(this.#peer, fd);
   }
 
@@ -102,22 +110,18 @@ class Host implements Pop3Host {
   remove(index: number): boolean {
     this.#peer.flush();
     const removed = possible(() => {
-      unlinkSync(this.#path(index));
+      unlinkSync(this.#messages.path(index));
       return true;
     });
     return removed ?? false;
   }
 
   keep(index: number): void {
-    const path = this.#path(index);
+    const path = this.#messages.path(index);
     if (!path.subarray(0, isNew.length).equals(isNew)) return;
     const seen = Buffer.concat([Buffer.from("cur/"), path.subarray(isNew.length), Buffer.from(":2,")]);
     // If it stays where it is, it is seen again as new: no harm done.
     possible(() => renameSync(path, seen));
-  }
-
-  #path(index: number): Buffer {
-    return this.#messages[index]?.path ?? here;
   }
 }
 

@@ -32,6 +32,11 @@ const always = {
   open: () => queue,
 };
 
+const emptyMailbox = {
+  ...{ count: 0, uid: () => Buffer.alloc(0), size: () => 0 },
+  ...{ reply: nothing, open: () => [], remove: () => true, keep: nothing },
+};
+
 const fed =
   (session: { feed: Feed }): Feed =>
   (piece) =>
@@ -79,12 +84,7 @@ export const floods: readonly (readonly [string, () => Feed, string, string])[] 
   ["qmqp-server: digits without end", qmqpServer, "", "0"],
   ["qmqp-server: a message, almost without end", qmqpServer, "199999999:199999980:", "x"],
   ["qmqp-server: recipients, almost without end", qmqpServer, "199999999:0:,", "1:r,"],
-  [
-    "pop3-server: no line end",
-    () => fed(new Pop3Server([], { ...always, remove: () => true, keep: nothing, open: () => [] })),
-    "",
-    "RETR ",
-  ],
+  ["pop3-server: no line end", () => fed(new Pop3Server(emptyMailbox)), "", "RETR "],
   ["pop3-login: no line end", () => fed(new Pop3Login(nothing)), "USER ", "x"],
   ["pop3-login: users without end", () => fed(new Pop3Login(nothing)), "", `USER ${"x".repeat(1000)}\r\n`],
   ["smtp-client: a greeting without end", smtpClient, "", "220-x\r\n"],

@@ -203,17 +203,17 @@ const pop3Server: Engine = {
   run: (input, cuts) => {
     let output = "";
     const effects: string[] = [];
-    const session = new Pop3Server(
-      pop3Messages.map((text, index) => ({ uid: Buffer.from(`u${index}`), size: text.length })),
-      {
-        reply: (bytes) => {
-          output += latin1(bytes);
-        },
-        open: (index) => (index === 2 ? undefined : pieces(Buffer.from(pop3Messages[index] ?? ""), cuts)),
-        remove: (index) => effects.push(`remove ${index}`) > 0 && index !== 3,
-        keep: (index) => effects.push(`keep ${index}`),
+    const session = new Pop3Server({
+      count: pop3Messages.length,
+      uid: (index) => Buffer.from(`u${index}`),
+      size: (index) => pop3Messages[index]?.length ?? 0,
+      reply: (bytes) => {
+        output += latin1(bytes);
       },
-    );
+      open: (index) => (index === 2 ? undefined : pieces(Buffer.from(pop3Messages[index] ?? ""), cuts)),
+      remove: (index) => effects.push(`remove ${index}`) > 0 && index !== 3,
+      keep: (index) => effects.push(`keep ${index}`),
+    });
     session.greet();
     for (const piece of pieces(Buffer.from(input, "latin1"), cuts)) {
       session.feed(piece);

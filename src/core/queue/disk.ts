@@ -96,10 +96,20 @@ class FileOutput implements Output {
 }
 
 /** A message number as qmail-queue writes it. Anything else in a queue directory is not ours. */
-export function idOf(name: string): bigint[] {
-  if (!/^[1-9]\d{0,19}$/.test(name)) return [];
+export function idOf(name: string): bigint | undefined {
+  if (!/^[1-9]\d{0,19}$/.test(name)) return undefined;
   const id = BigInt(name);
-  return id > largestId ? [] : [id];
+  return id > largestId ? undefined : id;
+}
+
+/** As few objects as can be: a folder may have very many names. */
+function list(directory: string): bigint[] {
+  const ids: bigint[] = [];
+  for (const name of readdirSync(directory)) {
+    const id = idOf(name);
+    if (id !== undefined) ids.push(id);
+  }
+  return ids;
 }
 
 /**
@@ -183,8 +193,7 @@ function finish(path: string, offset: number, text: string): void {
 export const realDisk: QueueDisk = {
   path: relativePath,
   folders: (directory) => (split.has(directory) ? queueSplit() : 0),
-  list: (directory, folder) =>
-    readdirSync(folder === undefined ? directory : `${directory}/${folder}`).flatMap(idOf),
+  list: (directory, folder) => list(folder === undefined ? directory : `${directory}/${folder}`),
   names,
   status,
   identity,

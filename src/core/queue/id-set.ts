@@ -1,58 +1,67 @@
 /** A set of message numbers, in 32 bytes each at most. A Set of big integers takes four times as much. */
+import { highWord, IdArray, lowWord } from "./id-array.ts";
 
-/** The place of no number: no message has it. */
-const none = 0n;
 const smallest = 64;
 
-/** Open addressing in one typed array, at most half full. */
+/** Open addressing in one array, at most half full. 0 is the place of no number: no message has it. */
 export class IdSet {
-  #ids = new BigUint64Array(smallest);
+  #ids = new IdArray(smallest);
   #size = 0;
+
+  constructor(ids: Iterable<bigint> = []) {
+    for (const id of ids) this.add(id);
+  }
 
   get size(): number {
     return this.#size;
   }
 
   has(id: bigint): boolean {
-    return this.#ids[this.#place(id)] === id;
+    return this.hasWords(lowWord(id), highWord(id));
+  }
+
+  /** As has(), by the two words of a number. */
+  hasWords(low: number, high: number): boolean {
+    return !this.#isFree(this.#place(low, high));
   }
 
   add(id: bigint): void {
-    const place = this.#place(id);
-    if (this.#ids[place] === id) return;
-    this.#ids[place] = id;
+    const [low, high] = [lowWord(id), highWord(id)];
+    const place = this.#place(low, high);
+    if (!this.#isFree(place)) return;
+    this.#ids.setWords(place, low, high);
     if (++this.#size * 2 > this.#ids.length) this.#resize(2 * this.#ids.length);
   }
 
   delete(id: bigint): void {
-    const place = this.#place(id);
-    if (this.#ids[place] !== id) return;
-    this.#ids[place] = none;
+    const place = this.#place(lowWord(id), highWord(id));
+    if (this.#isFree(place)) return;
+    this.#ids.setWords(place, 0, 0);
     this.#size--;
     // Whoever stands behind it may have wanted its place.
-    for (let next = this.#after(place); this.#at(next) !== none; next = this.#after(next)) {
-      const moving = this.#at(next);
-      this.#ids[next] = none;
-      this.#ids[this.#place(moving)] = moving;
+    for (let next = this.#after(place); !this.#isFree(next); next = this.#after(next)) {
+      const [low, high] = [this.#ids.low(next), this.#ids.high(next)];
+      this.#ids.setWords(next, 0, 0);
+      this.#ids.setWords(this.#place(low, high), low, high);
     }
     if (this.#ids.length > smallest && this.#size * 8 < this.#ids.length) this.#resize(this.#ids.length / 2);
   }
 
   clear(): void {
-    this.#ids = new BigUint64Array(smallest);
+    this.#ids = new IdArray(smallest);
     this.#size = 0;
   }
 
   /** Where a number is, or would be. */
-  #place(id: bigint): number {
-    const mixed = Math.imul(Number(BigInt.asUintN(32, id ^ (id >> 32n))), 0x9e3779b1) >>> 0;
+  #place(low: number, high: number): number {
+    const mixed = Math.imul(low ^ high, 0x9e3779b1) >>> 0;
     let place = Math.floor((mixed / 2 ** 32) * this.#ids.length);
-    while (this.#at(place) !== none && this.#at(place) !== id) place = this.#after(place);
+    while (!this.#isFree(place) && !this.#ids.isAt(place, low, high)) place = this.#after(place);
     return place;
   }
 
-  #at(place: number): bigint {
-    return this.#ids[place] ?? none;
+  #isFree(place: number): boolean {
+    return this.#ids.isAt(place, 0, 0);
   }
 
   #after(place: number): number {
@@ -61,7 +70,10 @@ export class IdSet {
 
   #resize(length: number): void {
     const old = this.#ids;
-    this.#ids = new BigUint64Array(length);
-    for (const id of old) if (id !== none) this.#ids[this.#place(id)] = id;
+    this.#ids = new IdArray(length);
+    for (let index = 0; index < old.length; index++) {
+      const [low, high] = [old.low(index), old.high(index)];
+      if (low !== 0 || high !== 0) this.#ids.setWords(this.#place(low, high), low, high);
+    }
   }
 }

@@ -85,7 +85,7 @@ function readFolder(inventory: Inventory, directory: MessageDirectory, folder: s
   for (const entry of entriesOf(folder)) {
     const path = `${folder}/${entry.name}`;
     const moving = entry.name.endsWith(underWay);
-    const [id] = idOf(moving ? entry.name.slice(0, -underWay.length) : entry.name);
+    const id = idOf(moving ? entry.name.slice(0, -underWay.length) : entry.name);
     if (!entry.isFile() || id === undefined) inventory.strange.push(path);
     else store(inventory, moving ? inventory.moving : inventory.messages, directory, id, path);
   }

@@ -4,18 +4,16 @@
  */
 import { bytes } from "../bytes/text.ts";
 import { type Command, CommandReader } from "./commands.ts";
-import { Pop3Encoder } from "./pop3-text.ts";
+import { Pop3Encoder, Pop3Lines } from "./pop3-text.ts";
 
-/** A message as the client gets to know it. */
-export interface Pop3Message {
-  /** Names it in every session (UIDL). */
-  uid: Uint8Array;
-  /** Bytes, as they are stored. */
-  size: number;
-}
-
-/** The program around the session. Messages are counted from 0. What its methods throw ends feed(). */
+/** The program around the session, and its messages. They are counted from 0. What its methods throw ends feed(). */
 export interface Pop3Host {
+  /** How many messages there are. */
+  readonly count: number;
+  /** Names a message in every session (UIDL). */
+  uid(index: number): Uint8Array;
+  /** Bytes, as they are stored. */
+  size(index: number): number;
   /** To the client. It may wait until feed() is done. */
   reply(bytes: Buffer): void;
   /** The bytes of a message, piece by piece; undefined if it cannot be opened. */
@@ -29,6 +27,9 @@ export interface Pop3Host {
 const space = 32;
 const zero = 48;
 const nine = 57;
+
+const blank = bytes(" ");
+const crLf = bytes("\r\n");
 
 const okay = "+OK ";
 const syntax = "-ERR syntax error";
@@ -47,8 +48,8 @@ export class Pop3Server {
   static readonly #handlers: ReadonlyMap<string, Handler> = new Map<string, Handler>([
     ["quit", (session) => session.#quit()],
     ["stat", (session) => session.#stat()],
-    ["list", (session, which) => session.#listing(which, (index) => session.#message(index).size)],
-    ["uidl", (session, which) => session.#listing(which, (index) => session.#uid(index))],
+    ["list", (session, which) => session.#listing(which, (lines, index) => session.#addSize(lines, index))],
+    ["uidl", (session, which) => session.#listing(which, (lines, index) => session.#addUid(lines, index))],
     ["dele", (session, which) => session.#delete(which)],
     ["retr", (session, which) => session.#retrieve(which)],
     ["rset", (session) => session.#reset()],
@@ -57,16 +58,19 @@ export class Pop3Server {
     ["noop", () => okay],
   ]);
 
-  readonly #messages: readonly Pop3Message[];
   readonly #host: Pop3Host;
   readonly #commands = new CommandReader();
   readonly #deleted = new Set<number>();
+  /** Bytes of all messages, and of those that are not deleted. */
+  #bytes = 0;
+  #left: number;
   #last = 0;
   #done = false;
 
-  constructor(messages: readonly Pop3Message[], host: Pop3Host) {
-    this.#messages = messages;
+  constructor(host: Pop3Host) {
     this.#host = host;
+    for (let index = 0; index < host.count; index++) this.#bytes += host.size(index);
+    this.#left = this.#bytes;
   }
 
   /** Whether the client has quit. */
@@ -98,25 +102,22 @@ export class Pop3Server {
     return handler === undefined ? unimplemented : handler(this, argument);
   }
 
-  #message(index: number): Pop3Message {
-    const message = this.#messages[index];
-    if (message === undefined) throw new RangeError(`message ${index}`);
-    return message;
+  #addSize(lines: Pop3Lines, index: number): void {
+    lines.number(this.#host.size(index));
   }
 
-  #uid(index: number): string {
-    return Buffer.from(this.#message(index).uid).toString("latin1");
+  #addUid(lines: Pop3Lines, index: number): void {
+    lines.text(this.#host.uid(index));
   }
 
   /** Deleted messages still count, but for nothing. */
   #stat(): string {
-    let total = 0;
-    for (const [index, { size }] of this.#messages.entries()) if (!this.#deleted.has(index)) total += size;
-    return `${okay}${this.#messages.length} ${total}`;
+    return `${okay}${this.#host.count} ${this.#left}`;
   }
 
   #reset(): string {
     this.#deleted.clear();
+    this.#left = this.#bytes;
     this.#last = 0;
     return okay;
   }
@@ -125,19 +126,26 @@ export class Pop3Server {
     const index = this.#which(argument);
     if (typeof index === "string") return index;
     this.#deleted.add(index);
+    this.#left -= this.#host.size(index);
     this.#last = Math.max(this.#last, index + 1);
     return okay;
   }
 
-  #listing(argument: Buffer, about: (index: number) => number | string): string | undefined {
-    if (argument.length > 0) {
-      const index = this.#which(argument);
-      return typeof index === "string" ? index : `${okay}${index + 1} ${about(index)}`;
-    }
-    this.#send(okay);
-    for (const index of this.#messages.keys())
-      if (!this.#deleted.has(index)) this.#send(`${index + 1} ${about(index)}`);
-    return ".";
+  #listing(argument: Buffer, add: (lines: Pop3Lines, index: number) => void): string | undefined {
+    const lines = new Pop3Lines((bytes) => this.#host.reply(bytes));
+    const line = (index: number): void => {
+      lines.number(index + 1);
+      lines.text(blank);
+      add(lines, index);
+      lines.text(crLf);
+    };
+    const single = argument.length > 0 ? this.#which(argument) : undefined;
+    if (typeof single === "string") return single;
+    lines.text(bytes(single === undefined ? `${okay}\r\n` : okay));
+    if (single !== undefined) line(single);
+    else for (let index = 0; index < this.#host.count; index++) if (!this.#deleted.has(index)) line(index);
+    lines.flush();
+    return single === undefined ? "." : undefined;
   }
 
   /** RETR and TOP, which are the same: a second number says how many lines of the body to send. */
@@ -162,13 +170,13 @@ export class Pop3Server {
     const { value: number } = leadingDigits(argument);
     if (number === undefined) return syntax;
     if (number === 0) return noZero;
-    if (number > this.#messages.length) return tooBig;
+    if (number > this.#host.count) return tooBig;
     return this.#deleted.has(number - 1) ? deleted : number - 1;
   }
 
   /** Everything the client wanted is done now, and nothing before (RFC 1939, 6). */
   #quit(): string {
-    for (const index of this.#messages.keys())
+    for (let index = 0; index < this.#host.count; index++)
       if (!this.#deleted.has(index)) this.#host.keep(index);
       else if (!this.#host.remove(index)) this.#send(notRemoved);
     this.#done = true;

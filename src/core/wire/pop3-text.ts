@@ -1,4 +1,7 @@
-/** A message as POP3 sends it (RFC 1939, 3): lines end with CR LF, and one that begins with a dot gets another. */
+/**
+ * What POP3 sends (RFC 1939, 3): a message, whose lines end with CR LF, and one that begins with a dot gets another;
+ * and the lines of a long list.
+ */
 
 const lineFeed = 10;
 const dot = Buffer.from(".");
@@ -51,5 +54,47 @@ export class Pop3Encoder {
     if (first === lineFeed) this.#inBody = true;
     if (first === dot[0]) parts.push(dot);
     return true;
+  }
+}
+
+const chunk = 65536;
+const zero = 48;
+
+/** Lines that are sent in large pieces: of a list of 50,000 messages each line by itself would take longest. */
+export class Pop3Lines {
+  readonly #send: (bytes: Buffer) => void;
+  #bytes = Buffer.allocUnsafeSlow(chunk);
+  #used = 0;
+
+  /** @param send gets each piece, and may keep it */
+  constructor(send: (bytes: Buffer) => void) {
+    this.#send = send;
+  }
+
+  text(piece: Uint8Array): void {
+    if (piece.length > chunk - this.#used) this.flush();
+    this.#bytes.set(piece, this.#used);
+    this.#used += piece.length;
+  }
+
+  /** A whole number, in decimal digits. */
+  number(value: number): void {
+    let digits = 1;
+    for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
+    if (digits > chunk - this.#used) this.flush();
+    this.#used += digits;
+    for (
+      let place = this.#used - 1, rest = value;
+      digits > 0;
+      digits--, place--, rest = Math.floor(rest / 10)
+    )
+      this.#bytes[place] = zero + (rest % 10);
+  }
+
+  flush(): void {
+    if (this.#used === 0) return;
+    this.#send(this.#bytes.subarray(0, this.#used));
+    this.#bytes = Buffer.allocUnsafeSlow(chunk);
+    this.#used = 0;
   }
 }

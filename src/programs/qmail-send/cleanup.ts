@@ -1,10 +1,11 @@
 /**
  * Cleaning up after crashes: a message without todo and info whose file nobody touched for 36 hours was never queued,
- * or was finished and not quite removed. Every 21 hours all messages are looked at, one at a time.
+ * or was finished and not quite removed. Every 21 hours all messages without info are looked at, one at a time.
  */
 import { isSystemError } from "../../core/exit.ts";
 import type { Cleaner } from "./cleaner.ts";
 import { type Context, helpPause } from "./context.ts";
+import { listed } from "./enrolment.ts";
 
 /** Seconds; more than the 24 hours that qmail-queue gives itself. */
 export const ossified = 129600;
@@ -31,7 +32,7 @@ export class Cleanup {
     return this.#context.exiting || !this.#cleaner.ready() ? Number.POSITIVE_INFINITY : this.#next;
   }
 
-  /** Looks at one message, or opens one folder. */
+  /** Looks at one message, or reads one folder. */
   step(): boolean {
     const { now, exiting } = this.#context;
     if (exiting || now < this.#next || !this.#cleaner.ready()) return false;
@@ -53,7 +54,9 @@ export class Cleanup {
       return true;
     }
     try {
-      this.#ids = disk.list("mess", this.#folder);
+      const messages = disk.list("mess", this.#folder);
+      const preprocessed = listed(disk, "info", this.#folder);
+      this.#ids = messages.filter((id) => !preprocessed?.has(id));
       this.#folder++;
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;

@@ -1,4 +1,6 @@
 /** A priority queue of message numbers by time, in 16 bytes a message. */
+import { IdArray } from "../../core/queue/id-array.ts";
+import { IdSet } from "../../core/queue/id-set.ts";
 
 /** A message and when it is due, in Unix seconds. */
 export interface Due {
@@ -8,7 +10,7 @@ export interface Due {
 
 /** A binary heap in two typed arrays. */
 export class DueHeap {
-  #ids = new BigUint64Array(64);
+  #ids = new IdArray(64);
   #times = new Float64Array(64);
   #length = 0;
 
@@ -30,7 +32,8 @@ export class DueHeap {
       this.#move(parent, index);
       index = parent;
     }
-    this.#put(index, id, at);
+    this.#ids.set(index, id);
+    this.#times[index] = at;
   }
 
   /** Takes the first out if it is due by `now`. */
@@ -41,17 +44,18 @@ export class DueHeap {
   /** Takes the first out. */
   take(): Due | undefined {
     if (this.#length === 0) return undefined;
-    const first = { id: this.#ids[0] ?? 0n, at: this.#time(0) };
-    const last = --this.#length;
-    this.#sink(0, this.#ids[last] ?? 0n, this.#time(last));
+    const first = { id: this.#ids.get(0), at: this.#time(0) };
+    this.#length--;
+    this.#sink(0, this.#length);
     return first;
   }
 
   /** Takes these out, wherever they are. */
   takeOut(ids: ReadonlySet<bigint>): void {
+    const unwanted = new IdSet(ids);
     let kept = 0;
     for (let index = 0; index < this.#length; index++)
-      if (!ids.has(this.#ids[index] ?? 0n)) this.#move(index, kept++);
+      if (!this.#isIn(unwanted, index)) this.#move(index, kept++);
     if (kept === this.#length) return;
     this.#length = kept;
     this.#order();
@@ -59,9 +63,10 @@ export class DueHeap {
 
   /** Makes these due at that time. */
   makeDue(ids: ReadonlySet<bigint>, at: number): void {
+    const wanted = new IdSet(ids);
     let found = false;
     for (let index = 0; index < this.#length; index++) {
-      if (!ids.has(this.#ids[index] ?? 0n)) continue;
+      if (!this.#isIn(wanted, index)) continue;
       this.#times[index] = at;
       found = true;
     }
@@ -73,44 +78,43 @@ export class DueHeap {
     this.#times.fill(at, 0, this.#length);
   }
 
-  /** Makes a heap of what stands in any order. */
-  #order(): void {
-    for (let index = (this.#length >> 1) - 1; index >= 0; index--)
-      this.#sink(index, this.#ids[index] ?? 0n, this.#time(index));
+  #isIn(ids: IdSet, index: number): boolean {
+    return ids.hasWords(this.#ids.low(index), this.#ids.high(index));
   }
 
-  /** Puts an entry at a place, or as far below as it belongs. */
-  #sink(start: number, id: bigint, at: number): void {
-    let index = start;
+  /** Makes a heap of what stands in any order. */
+  #order(): void {
+    for (let index = (this.#length >> 1) - 1; index >= 0; index--) this.#sink(index, index);
+  }
+
+  /** Puts the entry that stands at `from` into a place, or as far below as it belongs. */
+  #sink(place: number, from: number): void {
+    const [low, high, at] = [this.#ids.low(from), this.#ids.high(from), this.#time(from)];
+    let index = place;
     for (let child = 2 * index + 1; child < this.#length; child = 2 * index + 1) {
       if (child + 1 < this.#length && this.#time(child + 1) < this.#time(child)) child++;
       if (at <= this.#time(child)) break;
       this.#move(child, index);
       index = child;
     }
-    this.#put(index, id, at);
+    this.#ids.setWords(index, low, high);
+    this.#times[index] = at;
   }
 
   #time(index: number): number {
     return this.#times[index] ?? 0;
   }
 
-  #put(index: number, id: bigint, at: number): void {
-    this.#ids[index] = id;
-    this.#times[index] = at;
-  }
-
   #move(from: number, to: number): void {
-    this.#put(to, this.#ids[from] ?? 0n, this.#time(from));
+    this.#ids.setWords(to, this.#ids.low(from), this.#ids.high(from));
+    this.#times[to] = this.#time(from);
   }
 
   #grow(): void {
     const size = 2 * this.#times.length;
-    const ids = new BigUint64Array(size);
     const times = new Float64Array(size);
-    ids.set(this.#ids);
     times.set(this.#times);
-    this.#ids = ids;
     this.#times = times;
+    this.#ids = this.#ids.resized(size);
   }
 }

@@ -10,13 +10,14 @@ import { Cleaner } from "./cleaner.ts";
 import { Cleanup } from "./cleanup.ts";
 import type { Context, Outside, Settings } from "./context.ts";
 import { Deliveries } from "./deliveries.ts";
+import { Enrolment, enrollFailed } from "./enrolment.ts";
 import { Finisher } from "./finish.ts";
 import { FirstAttempts } from "./first.ts";
 import { Jobs } from "./jobs.ts";
 import { Leftovers } from "./leftovers.ts";
 import { Orders } from "./orders.ts";
 import { Passes } from "./passes.ts";
-import { enroll, enrollFailed, recordSchedule, Schedule } from "./schedule.ts";
+import { recordSchedule, Schedule } from "./schedule.ts";
 import { Todo } from "./todo.ts";
 
 /** Rounds of work() between two looks at what arrived. */
@@ -33,9 +34,9 @@ export class Manager {
   readonly #todo: Todo;
   readonly #cleanup: Cleanup;
   readonly #orders: Orders;
+  readonly #enrolment: Enrolment;
   #loaded = false;
   #searched = false;
-  #enrolledFolders = 0;
 
   constructor(outside: Outside, settings: Settings, routing: Routing, now: number) {
     const schedule = new Schedule(new Holds(outside.disk));
@@ -55,6 +56,7 @@ export class Manager {
       this.#passes.step();
     });
     this.#cleanup = new Cleanup(context, this.#cleaner);
+    this.#enrolment = new Enrolment(context);
     const parts = { jobs, cleaner: this.#cleaner, finisher: this.#finisher, todo: this.#todo };
     this.#orders = new Orders(context, parts);
   }
@@ -64,31 +66,10 @@ export class Manager {
    * again in ten seconds.
    */
   enroll(now: number): boolean {
-    const { disk } = this.#context;
     this.#context.now = now;
     if (!this.#load()) return false;
-    for (; this.#enrolledFolders < disk.folders("info"); this.#enrolledFolders++)
-      if (!this.#enrollFolder(this.#enrolledFolders)) return false;
+    if (!this.#enrolment.run()) return false;
     this.#deliveries.logStatus();
-    return true;
-  }
-
-  #enrollFolder(folder: number): boolean {
-    const { disk, schedule, leftovers } = this.#context;
-    const ids = this.#trying(`opendir info/${folder}`, () => disk.list("info", folder));
-    const known =
-      ids &&
-      this.#trying(`opendir local/${folder} and remote/${folder}`, () => {
-        leftovers.findLists(folder, ids);
-        return true;
-      });
-    if (known === undefined) return false;
-    for (const id of ids ?? []) {
-      const failed = schedule.failed.length;
-      enroll(this.#context, id);
-      // It may be what is left of a message that is gone.
-      if (schedule.failed.length > failed) leftovers.add(id);
-    }
     return true;
   }
 

@@ -2,11 +2,10 @@
  * What is due when. A preprocessed message is in the heap of each channel that has recipients to be tried (but for
  * those a job has in hand), or among the done; what could not be looked at is among the failed.
  */
-import { dirname } from "node:path";
 import { isSystemError } from "../../core/exit.ts";
 import type { Holds } from "../../core/queue/holds.ts";
 import { type Channel, channels } from "./channel.ts";
-import { type Context, patience, type QueueDisk, recipientsPath } from "./context.ts";
+import { type Context, type QueueDisk, recipientsPath } from "./context.ts";
 import { DueHeap } from "./heap.ts";
 
 /** The four heaps, and what keeps messages out of them. */
@@ -47,64 +46,6 @@ export class Schedule {
   }
 }
 
-/** Takes a message found in `info` at the start into the schedule. */
-export function enroll(context: Context, id: bigint): void {
-  const { disk, schedule, now, log } = context;
-  const look = new Look(disk);
-  try {
-    if (!look.at(disk.path("info", id))) return;
-    // todo still there: a crash came before preprocessing was over, and it will be done again.
-    if (look.at(disk.path("todo", id))) return;
-    if (isRemains(look, disk, id)) {
-      removeRemains(context, id);
-      return;
-    }
-    const times = channels.map((channel) => look.at(recipientsPath(disk, channel, id))?.modified);
-    for (const channel of channels) {
-      const time = times[channel];
-      if (time !== undefined) schedule.insert(channel, id, time);
-    }
-    if (times.every((time) => time === undefined)) schedule.done.insert(id, now);
-  } catch (failure) {
-    if (!isSystemError(failure)) throw failure;
-    log(`warning: unable to stat ${look.path}; will try again later\n`);
-    schedule.failed.insert(id, now + patience);
-  }
-}
-
-/**
- * Whether the message was finished: its file in mess goes last. Only a file system that does not keep the order of
- * removals (btrfs) brings the other files back after a power cut. Where the folder is missing as well, something else
- * is wrong, and the message is kept.
- */
-function isRemains(look: Look, disk: QueueDisk, id: bigint): boolean {
-  const message = disk.path("mess", id);
-  return look.at(message) === undefined && look.at(dirname(message)) !== undefined;
-}
-
-/** What leads to the remains goes last. */
-function removeRemains({ disk, schedule, now, log }: Context, id: bigint): void {
-  const recipients = channels.map((channel) => recipientsPath(disk, channel, id));
-  let path = disk.path("info", id);
-  log(`warning: ${disk.path("mess", id)} is gone; removing ${path} and its recipients\n`);
-  try {
-    for (path of [...recipients, disk.path("bounce", id), disk.path("info", id)])
-      if (disk.status(path) !== undefined) disk.remove(path);
-  } catch (failure) {
-    if (!isSystemError(failure)) throw failure;
-    log(`warning: unable to unlink ${path}; will try again later\n`);
-    schedule.failed.insert(id, now + patience);
-  }
-}
-
-/** Enrolls one message of the failed, if one is due. */
-export function enrollFailed(context: Context): boolean {
-  const id = context.schedule.failed.takeDue(context.now);
-  if (id === undefined) return false;
-  enroll(context, id);
-  return true;
-}
-
 /** Looks at files and remembers at which one, for the log. */
 export class Look {
   path = "";
@@ -119,7 +60,10 @@ export class Look {
   }
 }
 
-/** At the end: the next attempts are written into the times of the recipient lists, for the next start. */
+/**
+ * At the end: the next attempts are written into the times of the recipient lists, for the next start. Most messages
+ * were not tried since the last, and looking costs a fifth of writing.
+ */
 export function recordSchedule({ disk, schedule, log }: Context): void {
   for (const channel of channels) {
     const heap = schedule.channels[channel];
@@ -129,7 +73,7 @@ export function recordSchedule({ disk, schedule, log }: Context): void {
   function recordTime(id: bigint, at: number, channel: Channel): void {
     const path = recipientsPath(disk, channel, id);
     try {
-      disk.touch(path, at);
+      if (disk.status(path)?.modified !== at) disk.touch(path, at);
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       log(`warning: unable to utime ${path}; message will be retried too soon\n`);

@@ -1,6 +1,15 @@
 /** Delivering to Maildirs, reading them, and what happens where something is missing. */
 import { expect, test } from "bun:test";
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { deliverToMaildir, MaildirFailure } from "../../../src/core/maildir/deliver.ts";
 import { uniqueName } from "../../../src/core/maildir/name.ts";
 import { cleanTemporary, scanMaildir, UnreadableFolder } from "../../../src/core/maildir/scan.ts";
@@ -88,13 +97,41 @@ test("messages by age, then by name; dots, and those of this second, do not coun
   at("new/.hidden", 10);
   at("new/now", 200);
   const found = scanMaildir(Buffer.from(maildir.in("M")), ["new", "cur"], 200);
-  expect(found.map(({ path }) => path.toString("latin1"))).toEqual([
+  expect(Array.from(found, ({ path }) => path.toString("latin1"))).toEqual([
     "new/z",
     "cur/b:2,S",
     "new/a",
     "new/\xff\n",
   ]);
-  expect(found[0]).toMatchObject({ modified: 50, size: 1 });
+  expect([...found][0]).toMatchObject({ modified: 50, size: 1 });
+});
+
+test("the list of many messages is whole, whatever their names, and small", () => {
+  using maildir = new Maildir();
+  const count = 5000;
+  const name = (number: number): string => `${number % 7}${"x".repeat(number % 250)}.${number}`;
+  for (let number = 0; number < count; number++) {
+    const path = maildir.in("M/new", name(number));
+    writeFileSync(path, "");
+    utimesSync(path, 1000 + (number % 3), 1000 + (number % 3));
+  }
+  const found = scanMaildir(Buffer.from(maildir.in("M")), ["new"], 2000);
+  const keyed = Array.from(found, ({ path, modified }) => `${modified} ${path}`);
+  expect(keyed).toEqual(
+    Array.from({ length: count }, (_, number) => `${1000 + (number % 3)} new/${name(number)}`).sort(),
+  );
+  expect(found.length).toBe(count);
+});
+
+test("a file is as large as it is", () => {
+  using maildir = new Maildir();
+  const sizes = [0, 1, 4096, 3 * 2 ** 32 + 5];
+  for (const [number, size] of sizes.entries()) {
+    maildir.write(`M/new/${number}`, "");
+    truncateSync(maildir.in(`M/new/${number}`), size);
+  }
+  const found = scanMaildir(Buffer.from(maildir.in("M")), ["new"], 2 ** 32);
+  expect(Array.from(found, (_, index) => found.size(index))).toEqual(sizes);
 });
 
 test("a Maildir without cur can not be scanned", () => {

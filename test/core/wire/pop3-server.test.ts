@@ -15,17 +15,17 @@ function talk(input: string, cuts?: readonly number[]) {
   let replies = "";
   const removed: number[] = [];
   const kept: number[] = [];
-  const session = new Pop3Server(
-    uids.map((uid) => ({ uid: Buffer.from(uid), size: uid.length + 1 })),
-    {
-      reply: (bytes) => {
-        replies += latin1(bytes);
-      },
-      open: (index) => (index === 3 ? undefined : [Buffer.from(`${uids[index]}\n`)]),
-      remove: (index) => index !== 3 && removed.push(index + 1) > 0,
-      keep: (index) => void kept.push(index + 1),
+  const session = new Pop3Server({
+    count: uids.length,
+    uid: (index) => Buffer.from(uids[index] ?? ""),
+    size: (index) => (uids[index] ?? "").length + 1,
+    reply: (bytes) => {
+      replies += latin1(bytes);
     },
-  );
+    open: (index) => (index === 3 ? undefined : [Buffer.from(`${uids[index]}\n`)]),
+    remove: (index) => index !== 3 && removed.push(index + 1) > 0,
+    keep: (index) => void kept.push(index + 1),
+  });
   session.greet();
   for (const piece of pieces(Buffer.from(input, "latin1"), cuts)) {
     session.feed(piece);
@@ -61,6 +61,25 @@ for (const [input, replies] of answers) {
     expect(talk(input, [1]).replies).toBe(okay + replies);
   });
 }
+
+test("a long list is whole, in few pieces that stay as they are", () => {
+  const count = 20_000;
+  const size = (index: number): number => 10 ** (index % 14) + index;
+  const kept: Buffer[] = [];
+  const session = new Pop3Server({
+    ...{ count, size, uid: (index: number) => Buffer.from(`u${index}`) },
+    ...{ open: () => undefined, remove: () => true, keep: () => {} },
+    reply: (bytes) => void kept.push(bytes),
+  });
+  session.feed(Buffer.from("DELE 2\r\nLIST\r\nUIDL\r\n"));
+  const numbers = Array.from({ length: count }, (_, index) => index + 1).filter((number) => number !== 2);
+  const list = (what: (number: number) => string) => numbers.map((number) => `${number} ${what(number)}\r\n`);
+  expect(Buffer.concat(kept).toString()).toBe(
+    [okay, okay, ...list((number) => `${size(number - 1)}`), ".\r\n"].join("") +
+      [okay, ...list((number) => `u${number - 1}`), ".\r\n"].join(""),
+  );
+  expect(kept.length).toBeLessThan(20);
+});
 
 test("QUIT removes what is deleted, keeps the rest, and hears nothing after it", () => {
   expect(talk("DELE 1\r\nDELE 4\r\nRSET\r\nDELE 2\r\nQUIT\r\nDELE 3\r\n")).toEqual({
