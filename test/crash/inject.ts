@@ -14,8 +14,10 @@ import { randomFrom } from "../scenarios/kill.ts";
 import { Bench, type Run } from "./bench.ts";
 import { daemons } from "./daemons.ts";
 import { type Fault, faults, injection } from "./faults.ts";
-import { ObserverFailed, oneShots, type Subject } from "./one-shot.ts";
+import { oneShots } from "./one-shot.ts";
 import { injectedIn, type Point, pointsIn } from "./points.ts";
+import { servers } from "./servers.ts";
+import { ObserverFailed, type Subject } from "./subject.ts";
 import { printTable } from "./table.ts";
 
 /** One row of the table. */
@@ -39,7 +41,7 @@ const attempts = 5;
 /** Runs that are settled together. */
 const together = 40;
 
-export const subjects: readonly Subject[] = [...oneShots, ...daemons];
+export const subjects: readonly Subject[] = [...oneShots, ...daemons, ...servers];
 
 /** Ends that are always right: of who is killed. */
 const whenKilled = ["SIGKILL", 137];
@@ -49,6 +51,10 @@ const barriers = /^(fsync|fdatasync|syncfs)$/;
 
 const isLost = (fault: Fault, { call }: Point): boolean =>
   barriers.test(call) && fault.action.startsWith("error=");
+
+/** strace does not carry out a call that fails; but Linux closes what it says it could not, and the peer hears of it. */
+const isImpossible = (fault: Fault, { text }: Point): boolean =>
+  fault.action.startsWith("error=") && /^close\(\d+<(socket|TCP|UNIX|pipe)/.test(text);
 
 class Trial {
   readonly #bench: Bench;
@@ -158,7 +164,9 @@ export async function injectFaults(plan: Plan, report: (row: Row) => void): Prom
     try {
       const points = (await trial.points()).filter(({ text }) => plan.only?.test(text) ?? true);
       for (const fault of plan.faults) {
-        const possible = points.filter(({ call }) => fault.calls.test(call));
+        const possible = points.filter(
+          (point) => fault.calls.test(point.call) && !isImpossible(fault, point),
+        );
         report(await trial.withFault(fault, some(possible, plan.most, random), possible.length));
       }
       complaints.push(...trial.complaints);
