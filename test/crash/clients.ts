@@ -43,16 +43,15 @@ export const taken: Readonly<Record<Protocol, RegExp>> = {
 
 /** Says everything, and hears everything until the server closes or is gone; undefined: it does neither in time. */
 export async function exchange(port: number, words: string, seconds: number): Promise<string | undefined> {
-  let heard = "";
+  const heard: Buffer[] = [];
+  const { promise, resolve } = Promise.withResolvers<"over" | "late">();
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
-  const over = new Promise<string>((resolve) => {
-    socket.on("data", (bytes) => {
-      heard += bytes.toString("latin1");
-    });
-    for (const event of ["end", "close", "error"]) socket.on(event, () => resolve(heard));
-  });
+  const timer = setTimeout(() => resolve("late"), seconds * 1000);
+  socket.on("data", (bytes) => heard.push(bytes));
+  for (const event of ["end", "close", "error"]) socket.on(event, () => resolve("over"));
   socket.end(Buffer.from(words, "latin1"));
-  const answer = await Promise.race([over, Bun.sleep(seconds * 1000)]);
+  const end = await promise;
+  clearTimeout(timer);
   socket.destroy();
-  return answer ?? undefined;
+  return end === "late" ? undefined : Buffer.concat(heard).toString("latin1");
 }
