@@ -47,7 +47,7 @@ export async function exchange(port: number, words: string, seconds: number): Pr
   const { promise, resolve } = Promise.withResolvers<"over" | "late">();
   const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
   const timer = setTimeout(() => resolve("late"), seconds * 1000);
-  socket.on("data", (bytes) => heard.push(bytes));
+  socket.on("data", (bytes: Buffer) => heard.push(bytes));
   for (const event of ["end", "close", "error"]) socket.on(event, () => resolve("over"));
   socket.end(Buffer.from(words, "latin1"));
   const end = await promise;

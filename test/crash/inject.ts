@@ -110,7 +110,7 @@ class Trial {
         : []),
     ];
     for (const text of [...run.complaints, ...wrong])
-      this.complaints.push(
+      this.#complain(
         `${this.#subject.name}, ${fault.name} at ${point.call} ${point.nth}: ${text}\n  ${point.text}`,
       );
     return run;
@@ -130,8 +130,14 @@ class Trial {
 
   async #settle(fault: Fault): Promise<number> {
     const { complaints, duplicated } = await this.#bench.settle();
-    for (const text of complaints) this.complaints.push(`${this.#subject.name}, ${fault.name}: ${text}`);
+    for (const text of complaints) this.#complain(`${this.#subject.name}, ${fault.name}: ${text}`);
     return duplicated;
+  }
+
+  /** Said at once, too: a long run may be ended before its table. */
+  #complain(text: string): void {
+    console.error(text);
+    this.complaints.push(text);
   }
 }
 
