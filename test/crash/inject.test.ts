@@ -24,6 +24,7 @@ const found: readonly [string, string, RegExp, string][] = [
   ["qmail-pop3d", "EIO", /^write\(1</, "a message that was not sent, and deleted all the same"],
   // Its delivery was under way for ever.
   ["qmail-lspawn", "EIO", /^write\(1</, "a report that cannot be written"],
+  ["qmail-lspawn", "EMFILE", /^fcntl\(.*<pipe:.*F_DUPFD/, "a warm qmail-local that cannot be listened to"],
 ];
 
 for (const [name, fault, calls, what] of found)
