@@ -13,7 +13,12 @@ for (const subject of oneShots)
     `${subject.name}: a call that is killed or fails loses nothing (needs strace)`,
     async () => {
       const rows: Row[] = [];
-      const plan = { subjects: [subject], faults: namesOf("SIGKILL", "EIO", "ENOSPC"), most: 5, seed: 5 };
+      const plan = {
+        subjects: [subject],
+        faults: namesOf("SIGKILL", "EIO", "ENOSPC", "half writes"),
+        most: 5,
+        seed: 5,
+      };
       expect(await injectFaults(plan, (row) => rows.push(row))).toEqual([]);
       for (const { runs, hits } of rows) expect([runs > 0, hits > 0]).toEqual([true, true]);
     },

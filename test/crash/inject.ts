@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { randomFrom } from "../scenarios/kill.ts";
 import { Bench, type Run } from "./bench.ts";
 import { daemons } from "./daemons.ts";
-import { type Fault, faults, injection } from "./faults.ts";
+import { compileHalves, everyWrite, type Fault, faults, injection, isHalf } from "./faults.ts";
 import { oneShots } from "./one-shot.ts";
 import { injectedIn, type Point, pointsIn } from "./points.ts";
 import { servers } from "./servers.ts";
@@ -60,12 +60,14 @@ class Trial {
   readonly #bench: Bench;
   readonly #subject: Subject;
   readonly #trace: string;
+  readonly #halves: string;
   readonly complaints: string[] = [];
 
   constructor(bench: Bench, subject: Subject) {
     this.#bench = bench;
     this.#subject = subject;
     this.#trace = bench.beside("trace");
+    this.#halves = bench.beside("halves");
   }
 
   /** The points of a run without a fault. */
@@ -77,7 +79,8 @@ class Trial {
       throw new Error(
         `${this.#subject.name} without a fault: ${end} ${[...complaints, ...settled.complaints]}`,
       );
-    return pointsIn(this.#trace, this.#bench.path, this.#subject.follow);
+    const points = pointsIn(this.#trace, this.#bench.path, this.#subject.follow);
+    return compileHalves(this.#halves) ? [...points, everyWrite] : points;
   }
 
   async withFault(fault: Fault, points: readonly Point[], calls: number): Promise<Row> {
@@ -100,14 +103,16 @@ class Trial {
 
   async #once(fault: Fault, point: Point): Promise<Run> {
     const killed = fault.name === "SIGKILL";
-    const strace = injection(fault, point, this.#trace, this.#subject.follow);
+    const strace = injection(fault, point, this.#trace, this.#subject.follow, this.#halves);
     const run = await this.#observed(strace, killed);
-    const allowed = killed ? [...this.#subject.ends, ...whenKilled] : this.#subject.ends;
+    const documented = isHalf(fault) ? [0] : this.#subject.ends;
+    const allowed = killed ? [...documented, ...whenKilled] : documented;
     const wrong = [
       ...(allowed.includes(run.end) ? [] : [`ended with ${run.end}`]),
       ...(run.acknowledged === true && isLost(fault, point)
         ? ["acknowledged, though it is not durable"]
         : []),
+      ...(run.acknowledged === false && isHalf(fault) ? ["not taken, though nothing failed"] : []),
     ];
     for (const text of [...run.complaints, ...wrong])
       this.#complain(
@@ -210,6 +215,9 @@ async function main(): Promise<number> {
     );
   });
   printTable(`faults at system calls, seed ${plan.seed}`, rows);
+  const sum = (key: "calls" | "runs" | "hits"): number => rows.reduce((total, row) => total + row[key], 0);
+  console.log(`${sum("runs")} runs at ${sum("calls")} points, ${sum("hits")} with their fault`);
+  console.log(`undocumented outcomes: ${complaints.length}`);
   for (const complaint of complaints) console.log(complaint);
   return complaints.length > 0 ? 1 : 0;
 }
