@@ -30,6 +30,12 @@ const found: readonly [string, string, RegExp, string][] = [
   // Its delivery was under way for ever.
   ["qmail-lspawn", "EIO", /^write\(1</, "a report that cannot be written"],
   ["qmail-lspawn", "EMFILE", /^fcntl\(.*<pipe:.*F_DUPFD/, "a warm qmail-local that cannot be listened to"],
+  [
+    "qmail-smtpd --listen with qmail-queue --resident",
+    "EDQUOT",
+    /^write\(1<socket:.*Kok/,
+    "an answer that a warm qmail-queue cannot give",
+  ],
 ];
 
 for (const [name, fault, calls, what] of found)

@@ -8,9 +8,9 @@ import { bytes } from "../bytes/text.ts";
 import { isSystemError, temporary } from "../exit.ts";
 import { errorText } from "../sys/errors.ts";
 import { writeAll } from "../sys/fd.ts";
+import { hangUp } from "../sys/hang-up.ts";
 import { inHome } from "../sys/home.ts";
 import { arrivals } from "../sys/input.ts";
-import { duplicateTo } from "../sys/libc.ts";
 import { openFileLimit } from "../sys/limits.ts";
 import { type Command, CommandReader } from "./command.ts";
 import { encodeSlot, type SlotWidth, takeSlotWidth } from "./slot-number.ts";
@@ -219,19 +219,7 @@ class Reports {
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       this.#open = false;
-      hangUp();
+      hangUp(1);
     }
-  }
-}
-
-/** Lets go of descriptor 1; its number stays taken. */
-function hangUp(): void {
-  try {
-    const nothing = openSync("/dev/null", constants.O_WRONLY);
-    duplicateTo(nothing, 1);
-    closeSync(nothing);
-  } catch (failure) {
-    if (!isSystemError(failure)) throw failure;
-    closeSync(1);
   }
 }

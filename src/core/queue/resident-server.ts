@@ -6,6 +6,7 @@ import { BadNetstring, NetstringReader } from "../bytes/netstring.ts";
 import { Exit, isSystemError } from "../exit.ts";
 import { writeAll } from "../sys/fd.ts";
 import { Flusher } from "../sys/flusher.ts";
+import { hangUp } from "../sys/hang-up.ts";
 import { arrivals } from "../sys/input.ts";
 import { attempt, queueExit } from "./codes.ts";
 import { envelopeOf } from "./envelope.ts";
@@ -117,7 +118,10 @@ class Resident {
     this.#pull();
   }
 
-  /** When nobody listens any more, what was begun is finished all the same. */
+  /**
+   * When nobody listens any more, what was begun is finished all the same. Where an answer could not be given for
+   * another reason, who asked would wait for it for ever, or take the next one for it: the end tells them.
+   */
   say(text: string): void {
     if (!this.#listens) return;
     try {
@@ -125,6 +129,7 @@ class Resident {
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       this.#listens = false;
+      hangUp(answers);
     }
   }
 
