@@ -23,6 +23,15 @@ static void die(const char *what) {
   _exit(111);
 }
 
+/* The runtime's own descriptors, such as an eventfd, take a number or nothing. */
+static int is_runtimes(pid_t thread, unsigned long long fd) {
+  char path[64], target[64];
+  ssize_t length;
+  snprintf(path, sizeof path, "/proc/%d/fd/%llu", thread, fd);
+  length = readlink(path, target, sizeof target);
+  return length >= 10 && memcmp(target, "anon_inode", 10) == 0;
+}
+
 /* At the entry of a call a write of more than one byte becomes one of half as many. */
 static void cut(pid_t thread, FILE *trace) {
   struct user_regs_struct regs;
@@ -35,7 +44,7 @@ static void cut(pid_t thread, FILE *trace) {
   }
   if ((long) regs.rax != -ENOSYS) return; /* It is the end of the call. */
   all = regs.rdx;
-  if (all < 2) return;
+  if (all < 2 || is_runtimes(thread, regs.rdi)) return;
   regs.rdx = all / 2;
   if (ptrace(PTRACE_SETREGS, thread, 0, &regs) == -1) return;
   fprintf(trace, "%d call %llu on %llu: %llu of %llu (INJECTED)\n", thread, regs.orig_rax, regs.rdi, all / 2, all);
