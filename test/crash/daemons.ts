@@ -3,9 +3,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../helpers/home.ts";
-import { SmtpHost } from "../helpers/smtp-host.ts";
 import { type Bench, sender } from "./bench.ts";
 import { underWay } from "./recover.ts";
+import { type Arrived, Sink } from "./sink.ts";
 import type { Subject } from "./subject.ts";
 
 /** Seconds that a system with a fault gets for its mail, and for its end. */
@@ -65,16 +65,21 @@ const remote = (follow: boolean): Subject => ({
   follow,
   ends: [0, 111],
   run: async (bench, through) => {
-    using other = await SmtpHost.start();
+    const arrived: Arrived[] = [];
+    using other = await Sink.start((message) => arrived.push(message));
     writeFileSync(join(bench.path, "control/smtproutes"), `remote.example:127.0.0.1:${other.port}\n`);
     const { number, text } = bench.message("mailbox");
     const to = `n${number}@remote.example`;
     if (!(await submit(bench, text, to))) throw new Error("unable to submit");
     const end = await live(bench, "qmail-rspawn", detached(through));
     const settled = await bench.settle();
-    const copies = other.lines.filter((line) => line.includes(`RCPT TO:<${to}>`)).length;
-    const complaints = copies === 0 ? [...settled.complaints, "not delivered"] : settled.complaints;
-    return { end, complaints, duplicated: Math.max(copies - 1, 0) };
+    const copies = arrived.filter(({ recipients }) => recipients.includes(to));
+    const complaints = [
+      ...settled.complaints,
+      ...(copies.length === 0 ? ["not delivered"] : []),
+      ...(copies.every((copy) => copy.text.endsWith(`\n${text}`)) ? [] : ["a torn message arrived"]),
+    ];
+    return { end, complaints, duplicated: Math.max(copies.length - 1, 0) };
   },
 });
 
