@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 import { isSystemError } from "../../core/exit.ts";
 import type { Holds } from "../../core/queue/holds.ts";
-import { type Channel, channels } from "./channel.ts";
+import { type Channel, channels, latestAttempt } from "./channel.ts";
 import { type Context, patience, type QueueDisk, recipientsPath } from "./context.ts";
 import { DueHeap } from "./heap.ts";
 
@@ -45,6 +45,11 @@ export class Schedule {
   makeAllDue(now: number): void {
     for (const heap of this.channels) heap.makeAllDue(now);
   }
+
+  /** The clock was set back: what was due later is due now, or it would be in years. */
+  forgetTimes(now: number): void {
+    for (const heap of this.#all()) heap.makeAllDue(now);
+  }
 }
 
 /** Takes a message found in `info` at the start into the schedule. */
@@ -62,7 +67,9 @@ export function enroll(context: Context, id: bigint): void {
     const times = channels.map((channel) => look.at(recipientsPath(disk, channel, id))?.modified);
     for (const channel of channels) {
       const time = times[channel];
-      if (time !== undefined) schedule.insert(channel, id, time);
+      if (time === undefined) continue;
+      const latest = latestAttempt(context.settings.lifetime, now, channel);
+      schedule.insert(channel, id, time > latest ? now : time);
     }
     if (times.every((time) => time === undefined)) schedule.done.insert(id, now);
   } catch (failure) {
