@@ -16,20 +16,30 @@ const enough = 20;
 /** Seconds to wait for them, on a busy machine. */
 const patience = 60;
 
+export interface How {
+  /** The program that gets the log, with its arguments; default: the file `log` in the home. */
+  logger?: readonly string[];
+  /** Variables of the daemons. */
+  environment?: Record<string, string>;
+  /** What to do with the home before all. */
+  prepare?: (home: PrivateHome) => void;
+}
+
 export class Supervised {
   /** How often it was started. */
   starts = 0;
   readonly #home: PrivateHome;
-  readonly #logger: readonly string[];
+  readonly #command: string[];
   readonly #environment: Record<string, string>;
   #group: Group;
   #stopping = false;
   readonly #watched: Promise<void>;
 
-  /** `logger`: the program that gets the log, with its arguments; default: the file `log` in the home. */
-  constructor(home: PrivateHome, logger: readonly string[] = [], environment: Record<string, string> = {}) {
+  constructor(home: PrivateHome, { logger = [], environment }: How = {}) {
     this.#home = home;
-    this.#logger = logger;
+    // rc starts everything in an environment of its own.
+    const start = environment === undefined ? ["rc"] : ["bin/qmail-start", "./Maildir/"];
+    this.#command = [join(home.path, start[0] ?? ""), ...start.slice(1), ...logger];
     this.#environment = { ...home.environment, ...environment };
     this.#group = this.#start();
     this.#watched = this.#watch();
@@ -38,7 +48,7 @@ export class Supervised {
   #start(): Group {
     this.starts++;
     const log = openSync(join(this.#home.path, "log"), "a");
-    const group = new Group([join(this.#home.path, "rc"), ...this.#logger], this.#environment, log);
+    const group = new Group(this.#command, this.#environment, log);
     closeSync(log);
     return group;
   }
@@ -91,20 +101,13 @@ export interface Aftermath extends Found {
  * `befall` happens while mail comes in. Afterwards mail must come in as before; it is worked off without restarts or
  * new attempts where nothing was killed.
  */
-export async function underLoad(
-  befall: (world: World) => Promise<void>,
-  how: {
-    logger?: readonly string[];
-    environment?: Record<string, string>;
-    prepare?: (home: PrivateHome) => void;
-  } = {},
-): Promise<Aftermath> {
+export async function underLoad(befall: (world: World) => Promise<void>, how: How = {}): Promise<Aftermath> {
   using scratch = new Scratch();
   const home = new PrivateHome();
   try {
     prepareHome(home);
     how.prepare?.(home);
-    const system = new Supervised(home, how.logger, how.environment);
+    const system = new Supervised(home, how);
     const load = new Load(home, scratch.path);
     const more = async (count = enough): Promise<void> => {
       const before = load.acknowledged.length;
