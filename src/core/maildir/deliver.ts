@@ -71,7 +71,7 @@ export class MaildirDelivery {
   /** Writes the file. @throws MaildirFailure, with nothing left in `tmp` */
   constructor(directory: string | Uint8Array, header: Uint8Array, message: number) {
     const below = (path: string): Buffer => Buffer.concat([Buffer.from(directory), Buffer.from(`/${path}`)]);
-    const deadline = Date.now() + limit * 1000;
+    const deadline = performance.now() + limit * 1000;
     // "." can be looked up only where chdir(2) would work, too.
     during("directory", () => statSync(below(".")));
     const { fd, name } = duringWrite(() => createTemporary(below));
@@ -132,7 +132,7 @@ function copy(from: number, to: number, deadline: number): void {
   for (;;) {
     const length = during("read", () => readSome(from, buffer));
     if (length === 0) return;
-    if (Date.now() > deadline) throw new MaildirFailure("timeout");
+    if (performance.now() > deadline) throw new MaildirFailure("timeout");
     duringWrite(() => writeAll(to, buffer.subarray(0, length)));
   }
 }

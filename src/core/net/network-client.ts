@@ -29,7 +29,7 @@ export class NetworkClient implements Client {
   #draining = false;
   #lent = false;
   #milliseconds = 60_000;
-  /** When the patience ends, as Date.now() counts; and the bytes that came since it was renewed. */
+  /** When the patience ends, as performance.now() counts; and the bytes that came since it was renewed. */
   #until = 0;
   #credit = 0;
   #wake: (() => void) | undefined;
@@ -49,7 +49,7 @@ export class NetworkClient implements Client {
 
   /** Waits; false as soon as the client says anything. A server that ends waits no longer. */
   async isSilent(seconds: number): Promise<boolean> {
-    for (const until = Date.now() + seconds * 1000; ; ) {
+    for (const until = performance.now() + seconds * 1000; ; ) {
       if (this.#held > 0) return false;
       if (this.#ended || this.#gone) throw new PeerGone();
       if (this.#draining || !(await this.#changed(until))) return true;
@@ -128,7 +128,7 @@ export class NetworkClient implements Client {
     if (!this.#gone) {
       this.#socket.end();
       this.#socket.resume();
-      for (const until = Date.now() + farewell; !(this.#gone || this.#ended); )
+      for (const until = performance.now() + farewell; !(this.#gone || this.#ended); )
         if (!(await this.#changed(until))) break;
     }
     this.cut();
@@ -162,7 +162,7 @@ export class NetworkClient implements Client {
 
   /** The patience begins anew: the client got an answer, or sent enough. */
   #renew(): void {
-    this.#until = Date.now() + this.#milliseconds;
+    this.#until = performance.now() + this.#milliseconds;
     this.#credit = 0;
   }
 
@@ -174,7 +174,7 @@ export class NetworkClient implements Client {
   /** Waits until something changed; false: the time is over. */
   async #changed(until: number): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => resolve(false), Math.max(0, until - Date.now()));
+    const timer = setTimeout(() => resolve(false), Math.max(0, until - performance.now()));
     this.#wake = () => resolve(true);
     try {
       return await promise;
