@@ -1,8 +1,9 @@
 /**
  * What befalls a disk while mail is taken in and delivered: `full`, it has no room for a while; `read-only`, the file
- * system meets an error and takes no more writes, until it is checked and mounted again. Prints what was found as JSON.
+ * system meets an error and takes no more writes, until it is checked and mounted again; `reuse`, messages come and go,
+ * and get each other's numbers, while everything is killed. Prints what was found as JSON.
  *
- *   bun test/crash/small-disk.ts full|read-only [--seconds 2]
+ *   bun test/crash/small-disk.ts full|read-only|reuse [--seconds 2]
  *
  * To be run as root in a mount namespace (disk.ts has one), with which the mount goes away.
  */
@@ -43,6 +44,9 @@ const { values, positionals } = parseArgs({
 
 /** Seconds of each phase, of the one in trouble, and how long to wait for better times. */
 const [phase, trouble, patience] = [2, Number(values.seconds), 30];
+
+/** How often everything is killed, and how long it lives, in seconds. */
+const [rounds, lifetime] = [8, 0.7];
 
 class World {
   readonly scratch = mkdtempSync(join(tmpdir(), "qmail-disk-"));
@@ -134,11 +138,24 @@ async function readOnly(world: World): Promise<Outcome> {
   return world.look(left);
 }
 
-const befalls = { full, "read-only": readOnly } as const;
+/** Everything is killed, again and again; new messages get the numbers of those that were just being removed. */
+async function reuse(world: World): Promise<Outcome> {
+  for (let round = 0; round < rounds; round++) {
+    await world.pass(lifetime);
+    await world.daemons.kill();
+    world.daemons = world.home.start();
+  }
+  await world.load.stop();
+  await stop(world.daemons);
+  const { left } = await recoverQueue(world.home);
+  return world.look(left);
+}
+
+const befalls = { full, "read-only": readOnly, reuse } as const;
 
 async function main(name: string | undefined): Promise<void> {
   const what = befalls[name as keyof typeof befalls];
-  if (what === undefined) throw new Error("usage: small-disk.ts full|read-only");
+  if (what === undefined) throw new Error("usage: small-disk.ts full|read-only|reuse");
   const world = new World();
   try {
     await world.load.start();
