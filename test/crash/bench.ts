@@ -21,6 +21,7 @@ export interface Run {
 
 export class Bench extends PrivateHome {
   #next = 0;
+  #hasPassword = false;
   /** Messages of which nobody has looked what became of them: whether each was acknowledged. */
   readonly #open = new Map<number, boolean>();
 
@@ -37,6 +38,20 @@ export class Bench extends PrivateHome {
   /** Path of a file beside the home, for inputs and traces. */
   beside(name: string): string {
     return join(this.path, "..", name);
+  }
+
+  /** The user's password for POP3. */
+  password(): string {
+    if (!this.#hasPassword) {
+      const words = [this.program("qmail"), "user", "passwd", this.user];
+      const { exitCode, stderr } = Bun.spawnSync(words, {
+        stdin: Buffer.from("secret\n"),
+        env: this.environment,
+      });
+      if (exitCode !== 0) throw new Error(stderr.toString());
+      this.#hasPassword = true;
+    }
+    return "secret";
   }
 
   /** A new message of that way: its number, text, recipient. */

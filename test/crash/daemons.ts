@@ -1,13 +1,12 @@
 /** The programs of a running mail system under a fault: three messages are queued, then the system starts. */
 
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Group, until } from "../helpers/home.ts";
-import { SmtpHost } from "../helpers/smtp-host.ts";
+import { until } from "../helpers/home.ts";
 import { type Bench, sender } from "./bench.ts";
-import { portIn, SmtpSession } from "./load.ts";
-import type { Subject } from "./one-shot.ts";
 import { underWay } from "./recover.ts";
+import { type Arrived, Sink } from "./sink.ts";
+import type { Subject } from "./subject.ts";
 
 /** Seconds that a system with a fault gets for its mail, and for its end. */
 const [life, farewell] = [2.5, 15];
@@ -54,76 +53,41 @@ function daemon(program: string, follow = false): Subject {
 }
 
 /** Words of strace that leave a program the child of who started it. */
-const detached = (through: readonly string[]): string[] => [
+export const detached = (through: readonly string[]): string[] => [
   ...through.slice(0, 1),
   "-D",
   ...through.slice(1),
 ];
 
-/** A server that stays: one session with one message, then it is told to end. */
-const server: Subject = {
-  name: "qmail-smtpd --listen",
-  follow: false,
-  ends: [0, 111],
-  settlesLater: true,
-  run: async (bench, through) => {
-    const { number } = bench.message("mailbox");
-    const path = bench.beside("smtpd.log");
-    const log = openSync(path, "w");
-    const command = [bench.program("qmail-smtpd"), "--listen", "127.0.0.1:0"];
-    const group = new Group([...detached(through), ...command], bench.environment, log);
-    closeSync(log);
-    const port = await portIn(path, () => group.processes().length === 0);
-    const complaints: string[] = [];
-    if (port !== undefined) {
-      const taken = await Promise.race([session(port, number), Bun.sleep(farewell * 1000)]);
-      if (taken === undefined) complaints.push("the client got no answer");
-      if (taken === true) bench.acknowledged(number);
-    }
-    group.signal("SIGTERM");
-    const end = await Promise.race([group.ended(), Bun.sleep(farewell * 1000).then(() => "hung" as const)]);
-    await group.kill();
-    return { end, complaints };
-  },
-};
-
-/** Whether a message was taken; false also where the server went away. */
-async function session(port: number, number: number): Promise<boolean> {
-  try {
-    const client = await SmtpSession.open(port);
-    const taken = await client.send(number);
-    client.close();
-    return taken;
-  } catch (failure) {
-    if (failure instanceof Error && failure.message === "the SMTP server is gone") return false;
-    throw failure;
-  }
-}
-
 /** A message to another host, which must get it. */
-const remote: Subject = {
-  name: "qmail-rspawn",
-  follow: false,
+const remote = (follow: boolean): Subject => ({
+  name: follow ? "qmail-rspawn with its threads" : "qmail-rspawn",
+  follow,
   ends: [0, 111],
   run: async (bench, through) => {
-    using other = await SmtpHost.start();
+    const arrived: Arrived[] = [];
+    using other = await Sink.start((message) => arrived.push(message));
     writeFileSync(join(bench.path, "control/smtproutes"), `remote.example:127.0.0.1:${other.port}\n`);
     const { number, text } = bench.message("mailbox");
     const to = `n${number}@remote.example`;
     if (!(await submit(bench, text, to))) throw new Error("unable to submit");
     const end = await live(bench, "qmail-rspawn", detached(through));
     const settled = await bench.settle();
-    const copies = other.lines.filter((line) => line.includes(`RCPT TO:<${to}>`)).length;
-    const complaints = copies === 0 ? [...settled.complaints, "not delivered"] : settled.complaints;
-    return { end, complaints, duplicated: Math.max(copies - 1, 0) };
+    const copies = arrived.filter(({ recipients }) => recipients.includes(to));
+    const complaints = [
+      ...settled.complaints,
+      ...(copies.length === 0 ? ["not delivered"] : []),
+      ...(copies.every((copy) => copy.text.endsWith(`\n${text}`)) ? [] : ["a torn message arrived"]),
+    ];
+    return { end, complaints, duplicated: Math.max(copies.length - 1, 0) };
   },
-};
+});
 
 export const daemons: readonly Subject[] = [
   daemon("qmail-send"),
   daemon("qmail-clean"),
   daemon("qmail-lspawn"),
   daemon("qmail-lspawn", true),
-  remote,
-  server,
+  remote(false),
+  remote(true),
 ];

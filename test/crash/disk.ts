@@ -94,6 +94,8 @@ export class PowerDisk {
     makeFile(`${scratch}/store.img`, storeSize);
     tool("mkfs.xfs", "-q", "-f", `${scratch}/store.img`);
     tool("mount", "-o", "loop", `${scratch}/store.img`, store);
+    // The loop device keeps it; should we be killed, it goes away with the mount.
+    rmSync(`${scratch}/store.img`);
     if (cache === "volatile") {
       makeFile(this.#original, shelfSize);
       tool("mkfs.ext4", "-q", "-F", this.#original);

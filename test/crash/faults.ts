@@ -1,4 +1,5 @@
 /** The faults that are injected, and the system calls that can have them. */
+import { join } from "node:path";
 import type { Point } from "./points.ts";
 
 export interface Fault {
@@ -51,12 +52,34 @@ export const faults: readonly Fault[] = [
     calls: calls(opening, reading, naming, asking, flushing, "vfork|fork|poll"),
   },
   { name: "EINTR", action: "error=EINTR", calls: calls(opening, writing, reading, flushing, talking) },
-  // The call is not carried out, so a short write is one of no byte.
-  { name: "short write", action: "retval=0", calls: calls(writing) },
+  // The call is not carried out, so this short write is one of no byte.
+  { name: "empty write", action: "retval=0", calls: calls(writing) },
+  // Not by strace, and not at one call: each write is carried out to its half, until one byte is left.
+  { name: "half writes", action: "half", calls: /^every write$/ },
 ];
 
-/** The words of strace that inject it. `follow`: into threads and children, too. */
-export function injection(fault: Fault, point: Point, trace: string, follow: boolean): string[] {
+/** The one point of a run in which every write is cut to its half. */
+export const everyWrite: Point = { call: "every write", nth: 1, text: "every write" };
+
+export const isHalf = ({ action }: Fault): boolean => action === "half";
+
+/** Compiles halves.c; false: there is no compiler, or another processor. */
+export function compileHalves(to: string): boolean {
+  if (process.arch !== "x64" || Bun.which("cc") === null) return false;
+  const { exitCode, stderr } = Bun.spawnSync(["cc", "-O2", "-o", to, join(import.meta.dir, "halves.c")]);
+  if (exitCode !== 0) throw new Error(stderr.toString());
+  return true;
+}
+
+/** The words that inject it. `follow`: into threads and children, too. `halves`: where halves.c was compiled to. */
+export function injection(
+  fault: Fault,
+  point: Point,
+  trace: string,
+  follow: boolean,
+  halves: string,
+): string[] {
+  if (isHalf(fault)) return [halves, ...(follow ? ["-f"] : []), "-o", trace];
   const inject = `inject=${point.call}:${fault.action}:when=${point.nth}`;
   const filter = follow ? ["-f"] : [];
   return ["strace", ...filter, "-y", "-qq", "-o", trace, "-e", `trace=${point.call}`, "-e", inject];

@@ -13,7 +13,12 @@ for (const subject of oneShots)
     `${subject.name}: a call that is killed or fails loses nothing (needs strace)`,
     async () => {
       const rows: Row[] = [];
-      const plan = { subjects: [subject], faults: namesOf("SIGKILL", "EIO", "ENOSPC"), most: 5, seed: 5 };
+      const plan = {
+        subjects: [subject],
+        faults: namesOf("SIGKILL", "EIO", "ENOSPC", "half writes"),
+        most: 5,
+        seed: 5,
+      };
       expect(await injectFaults(plan, (row) => rows.push(row))).toEqual([]);
       for (const { runs, hits } of rows) expect([runs > 0, hits > 0]).toEqual([true, true]);
     },
@@ -24,6 +29,13 @@ const found: readonly [string, string, RegExp, string][] = [
   ["qmail-pop3d", "EIO", /^write\(1</, "a message that was not sent, and deleted all the same"],
   // Its delivery was under way for ever.
   ["qmail-lspawn", "EIO", /^write\(1</, "a report that cannot be written"],
+  ["qmail-lspawn", "EMFILE", /^fcntl\(.*<pipe:.*F_DUPFD/, "a warm qmail-local that cannot be listened to"],
+  [
+    "qmail-smtpd --listen with qmail-queue --resident",
+    "EDQUOT",
+    /^write\(1<socket:.*Kok/,
+    "an answer that a warm qmail-queue cannot give",
+  ],
 ];
 
 for (const [name, fault, calls, what] of found)

@@ -13,9 +13,11 @@ import { parseArgs } from "node:util";
 import { randomFrom } from "../scenarios/kill.ts";
 import { Bench, type Run } from "./bench.ts";
 import { daemons } from "./daemons.ts";
-import { type Fault, faults, injection } from "./faults.ts";
-import { ObserverFailed, oneShots, type Subject } from "./one-shot.ts";
+import { compileHalves, everyWrite, type Fault, faults, injection, isHalf } from "./faults.ts";
+import { oneShots } from "./one-shot.ts";
 import { injectedIn, type Point, pointsIn } from "./points.ts";
+import { servers } from "./servers.ts";
+import { ObserverFailed, type Subject } from "./subject.ts";
 import { printTable } from "./table.ts";
 
 /** One row of the table. */
@@ -39,7 +41,7 @@ const attempts = 5;
 /** Runs that are settled together. */
 const together = 40;
 
-export const subjects: readonly Subject[] = [...oneShots, ...daemons];
+export const subjects: readonly Subject[] = [...oneShots, ...daemons, ...servers];
 
 /** Ends that are always right: of who is killed. */
 const whenKilled = ["SIGKILL", 137];
@@ -50,16 +52,22 @@ const barriers = /^(fsync|fdatasync|syncfs)$/;
 const isLost = (fault: Fault, { call }: Point): boolean =>
   barriers.test(call) && fault.action.startsWith("error=");
 
+/** strace does not carry out a call that fails; but Linux closes what it says it could not, and the peer hears of it. */
+const isImpossible = (fault: Fault, { text }: Point): boolean =>
+  fault.action.startsWith("error=") && /^close\(\d+<(socket|TCP|UNIX|pipe)/.test(text);
+
 class Trial {
   readonly #bench: Bench;
   readonly #subject: Subject;
   readonly #trace: string;
+  readonly #halves: string;
   readonly complaints: string[] = [];
 
   constructor(bench: Bench, subject: Subject) {
     this.#bench = bench;
     this.#subject = subject;
     this.#trace = bench.beside("trace");
+    this.#halves = bench.beside("halves");
   }
 
   /** The points of a run without a fault. */
@@ -71,7 +79,8 @@ class Trial {
       throw new Error(
         `${this.#subject.name} without a fault: ${end} ${[...complaints, ...settled.complaints]}`,
       );
-    return pointsIn(this.#trace, this.#bench.path, this.#subject.follow);
+    const points = pointsIn(this.#trace, this.#bench.path, this.#subject.follow);
+    return compileHalves(this.#halves) ? [...points, everyWrite] : points;
   }
 
   async withFault(fault: Fault, points: readonly Point[], calls: number): Promise<Row> {
@@ -94,17 +103,19 @@ class Trial {
 
   async #once(fault: Fault, point: Point): Promise<Run> {
     const killed = fault.name === "SIGKILL";
-    const strace = injection(fault, point, this.#trace, this.#subject.follow);
+    const strace = injection(fault, point, this.#trace, this.#subject.follow, this.#halves);
     const run = await this.#observed(strace, killed);
-    const allowed = killed ? [...this.#subject.ends, ...whenKilled] : this.#subject.ends;
+    const documented = isHalf(fault) ? [0] : this.#subject.ends;
+    const allowed = killed ? [...documented, ...whenKilled] : documented;
     const wrong = [
       ...(allowed.includes(run.end) ? [] : [`ended with ${run.end}`]),
       ...(run.acknowledged === true && isLost(fault, point)
         ? ["acknowledged, though it is not durable"]
         : []),
+      ...(run.acknowledged === false && isHalf(fault) ? ["not taken, though nothing failed"] : []),
     ];
     for (const text of [...run.complaints, ...wrong])
-      this.complaints.push(
+      this.#complain(
         `${this.#subject.name}, ${fault.name} at ${point.call} ${point.nth}: ${text}\n  ${point.text}`,
       );
     return run;
@@ -124,8 +135,14 @@ class Trial {
 
   async #settle(fault: Fault): Promise<number> {
     const { complaints, duplicated } = await this.#bench.settle();
-    for (const text of complaints) this.complaints.push(`${this.#subject.name}, ${fault.name}: ${text}`);
+    for (const text of complaints) this.#complain(`${this.#subject.name}, ${fault.name}: ${text}`);
     return duplicated;
+  }
+
+  /** Said at once, too: a long run may be ended before its table. */
+  #complain(text: string): void {
+    console.error(text);
+    this.complaints.push(text);
   }
 }
 
@@ -158,7 +175,9 @@ export async function injectFaults(plan: Plan, report: (row: Row) => void): Prom
     try {
       const points = (await trial.points()).filter(({ text }) => plan.only?.test(text) ?? true);
       for (const fault of plan.faults) {
-        const possible = points.filter(({ call }) => fault.calls.test(call));
+        const possible = points.filter(
+          (point) => fault.calls.test(point.call) && !isImpossible(fault, point),
+        );
         report(await trial.withFault(fault, some(possible, plan.most, random), possible.length));
       }
       complaints.push(...trial.complaints);
@@ -196,6 +215,9 @@ async function main(): Promise<number> {
     );
   });
   printTable(`faults at system calls, seed ${plan.seed}`, rows);
+  const sum = (key: "calls" | "runs" | "hits"): number => rows.reduce((total, row) => total + row[key], 0);
+  console.log(`${sum("runs")} runs at ${sum("calls")} points, ${sum("hits")} with their fault`);
+  console.log(`undocumented outcomes: ${complaints.length}`);
   for (const complaint of complaints) console.log(complaint);
   return complaints.length > 0 ? 1 : 0;
 }

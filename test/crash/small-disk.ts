@@ -1,8 +1,9 @@
 /**
  * What befalls a disk while mail is taken in and delivered: `full`, it has no room for a while; `read-only`, the file
- * system meets an error and takes no more writes, until it is checked and mounted again. Prints what was found as JSON.
+ * system meets an error and takes no more writes, until it is checked and mounted again; `reuse`, messages come and go,
+ * and get each other's numbers, while everything is killed. Prints what was found as JSON.
  *
- *   bun test/crash/small-disk.ts full|read-only
+ *   bun test/crash/small-disk.ts full|read-only|reuse [--seconds 2]
  *
  * To be run as root in a mount namespace (disk.ts has one), with which the mount goes away.
  */
@@ -19,6 +20,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { type Group, PrivateHome, until } from "../helpers/home.ts";
 import { tool, unmount } from "./disk.ts";
 import { Load, prepareHome } from "./load.ts";
@@ -35,8 +37,16 @@ export interface Outcome extends Found {
 
 const size = 48 * 2 ** 20;
 
-/** Seconds of each phase, and how long to wait for better times. */
-const [phase, patience] = [2, 30];
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { seconds: { type: "string", default: "2" } },
+});
+
+/** Seconds of each phase, of the one in trouble, and how long to wait for better times. */
+const [phase, trouble, patience] = [2, Number(values.seconds), 30];
+
+/** How often everything is killed, and how long it lives, in seconds. */
+const [rounds, lifetime] = [8, 0.7];
 
 class World {
   readonly scratch = mkdtempSync(join(tmpdir(), "qmail-disk-"));
@@ -64,9 +74,9 @@ class World {
   }
 
   /** Lets a phase go by; counts what was acknowledged in it. */
-  async pass(): Promise<void> {
+  async pass(seconds = phase): Promise<void> {
     const before = this.load.acknowledged.length;
-    await Bun.sleep(phase * 1000);
+    await Bun.sleep(seconds * 1000);
     this.phases.push(this.load.acknowledged.length - before);
   }
 
@@ -82,7 +92,7 @@ async function full(world: World): Promise<Outcome> {
   const filler = join(world.place, "filler");
   await world.pass();
   fill(filler);
-  await world.pass();
+  await world.pass(trouble);
   rmSync(filler);
   const before = world.load.acknowledged.length;
   await until(patience, () => world.load.acknowledged.length > before);
@@ -116,7 +126,7 @@ async function readOnly(world: World): Promise<Outcome> {
   await world.pass();
   const device = Bun.spawnSync(["findmnt", "-no", "SOURCE", world.place]).stdout.toString().trim();
   writeFileSync(`/sys/fs/ext4/${device.slice("/dev/".length)}/trigger_fs_error`, "test");
-  await world.pass();
+  await world.pass(trouble);
   await world.load.stop();
   await world.daemons.kill();
   unmount(world.place);
@@ -128,19 +138,34 @@ async function readOnly(world: World): Promise<Outcome> {
   return world.look(left);
 }
 
-const befalls = { full, "read-only": readOnly } as const;
+/** Everything is killed, again and again; new messages get the numbers of those that were just being removed. */
+async function reuse(world: World): Promise<Outcome> {
+  for (let round = 0; round < rounds; round++) {
+    await world.pass(lifetime);
+    await world.daemons.kill();
+    world.daemons = world.home.start();
+  }
+  await world.load.stop();
+  await stop(world.daemons);
+  const { left } = await recoverQueue(world.home);
+  return world.look(left);
+}
+
+const befalls = { full, "read-only": readOnly, reuse } as const;
 
 async function main(name: string | undefined): Promise<void> {
   const what = befalls[name as keyof typeof befalls];
-  if (what === undefined) throw new Error("usage: small-disk.ts full|read-only");
+  if (what === undefined) throw new Error("usage: small-disk.ts full|read-only|reuse");
   const world = new World();
   try {
     await world.load.start();
-    console.log(JSON.stringify(await what(world)));
+    const outcome = await what(world);
+    console.log(JSON.stringify(outcome));
+    if (outcome.lost + outcome.torn + outcome.left.length > 0) process.exitCode = 1;
   } finally {
     unmount(world.place);
     rmSync(world.scratch, { recursive: true });
   }
 }
 
-if (import.meta.main) await main(process.argv[2]);
+if (import.meta.main) await main(positionals[0]);

@@ -93,7 +93,7 @@ const mistakes: readonly Mistake[] = [
   },
   {
     name: "a lost report is forgotten",
-    edits: [["core/delivery/slots.ts", "      hangUp();\n", ""]],
+    edits: [["core/delivery/slots.ts", "      hangUp(1);\n", ""]],
     words: ["--subject", "qmail-lspawn", "--fault", "EIO", "--only", "^write\\(1<"],
   },
 ];

@@ -3,14 +3,13 @@
  * naming a slot; deliveries run side by side; each report goes out on descriptor 1 with its slot's number in front and
  * a NUL behind.
  */
-import { closeSync, constants, openSync, statSync } from "node:fs";
 import { bytes } from "../bytes/text.ts";
 import { isSystemError, temporary } from "../exit.ts";
 import { errorText } from "../sys/errors.ts";
 import { writeAll } from "../sys/fd.ts";
+import { hangUp } from "../sys/hang-up.ts";
 import { inHome } from "../sys/home.ts";
 import { arrivals } from "../sys/input.ts";
-import { duplicateTo } from "../sys/libc.ts";
 import { openFileLimit } from "../sys/limits.ts";
 import { type Command, CommandReader } from "./command.ts";
 import { type Message, OpenMessages } from "./open-message.ts";
@@ -192,19 +191,7 @@ class Reports {
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       this.#open = false;
-      hangUp();
+      hangUp(1);
     }
-  }
-}
-
-/** Lets go of descriptor 1; its number stays taken. */
-function hangUp(): void {
-  try {
-    const nothing = openSync("/dev/null", constants.O_WRONLY);
-    duplicateTo(nothing, 1);
-    closeSync(nothing);
-  } catch (failure) {
-    if (!isSystemError(failure)) throw failure;
-    closeSync(1);
   }
 }

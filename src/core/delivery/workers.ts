@@ -200,19 +200,27 @@ class Worker {
 
   /** Reads to the end, also of one that was dismissed: until then nobody may close the pipe. */
   async #listen(): Promise<void> {
-    const reader = new AnswerReader();
-    for await (const piece of arrivals(this.#answers)) {
-      const answers = reader.add(piece);
-      if (answers === "nonsense" || !this.#deliverAll(answers)) {
-        this.#child.kill("SIGKILL");
-        break;
-      }
-    }
+    if (!(await this.#hear())) this.#child.kill("SIGKILL");
     this.dismiss();
     const end = await this.ended;
     for (const resolve of this.#asked.values()) resolve({ kind: "gone", end });
     this.#asked.clear();
     closeSync(this.#answers);
+  }
+
+  /** False: it talks nonsense, or cannot be listened to (EMFILE, ENOMEM, ...). */
+  async #hear(): Promise<boolean> {
+    const reader = new AnswerReader();
+    try {
+      for await (const piece of arrivals(this.#answers)) {
+        const answers = reader.add(piece);
+        if (answers === "nonsense" || !this.#deliverAll(answers)) return false;
+      }
+      return true;
+    } catch (failure) {
+      if (!isSystemError(failure)) throw failure;
+      return false;
+    }
   }
 
   /** False: an answer to nothing that was asked. */

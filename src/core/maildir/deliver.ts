@@ -129,13 +129,13 @@ function createTemporary(below: Below): { fd: number; name: string } {
 }
 
 function copy(header: Uint8Array, from: number, to: number): void {
-  const deadline = Date.now() + limit * 1000;
+  const deadline = performance.now() + limit * 1000;
   duringWrite(() => writeAll(to, header));
   const buffer = Buffer.allocUnsafe(chunk);
   for (;;) {
     const length = during("read", () => readSome(from, buffer));
     if (length === 0) return;
-    if (Date.now() > deadline) throw new MaildirFailure("timeout");
+    if (performance.now() > deadline) throw new MaildirFailure("timeout");
     duringWrite(() => writeAll(to, buffer.subarray(0, length)));
   }
 }

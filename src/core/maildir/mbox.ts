@@ -64,7 +64,7 @@ export function appendToMbox(path: string | Uint8Array, header: Uint8Array, mess
  */
 export function openLocked(path: Buffer, seconds: number): { fd: number; locked: boolean } {
   const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
-  for (const deadline = Date.now() + seconds * 1000; ; ) {
+  for (const deadline = performance.now() + seconds * 1000; ; ) {
     const fd = during("open", () => openSync(asPath(path), flags, 0o600));
     try {
       const locked = lock(fd, deadline);
@@ -85,7 +85,7 @@ function lock(fd: number, deadline: number): boolean {
       if (!isSystemError(failure)) throw failure;
       return false;
     }
-    if (Date.now() > deadline) throw new MboxFailure("lock");
+    if (performance.now() > deadline) throw new MboxFailure("lock");
   }
 }
 

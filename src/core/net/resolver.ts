@@ -129,8 +129,8 @@ async function askByDatagram(
   try {
     await socket.send(encoded, seconds);
     const buffer = Buffer.allocUnsafe(largestDatagram);
-    for (const deadline = Date.now() + seconds * 1000; ; ) {
-      const length = await socket.receive(buffer, Math.max(0, deadline - Date.now()) / 1000);
+    for (const deadline = performance.now() + seconds * 1000; ; ) {
+      const length = await socket.receive(buffer, Math.max(0, deadline - performance.now()) / 1000);
       const answer = decodeAnswer(buffer.subarray(0, length), question);
       if (answer !== undefined) return answer;
     }

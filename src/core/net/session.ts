@@ -9,7 +9,7 @@ const limit = 3600;
 
 /** Holds the session to its end and returns the exit code: 0 also where the client is gone, 111 after an hour. */
 export async function runSession(open: (peer: Peer) => SteppedSession): Promise<number> {
-  const peer = new Peer(limit, { deadline: Date.now() + limit * 1000 });
+  const peer = new Peer(limit, { deadline: performance.now() + limit * 1000 });
   try {
     return await Promise.race([converse(peer, open(peer)), timeout()]);
   } catch (failure) {

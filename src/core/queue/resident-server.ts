@@ -4,6 +4,7 @@
 import { BadNetstring, NetstringReader } from "../bytes/netstring.ts";
 import { Exit, isSystemError } from "../exit.ts";
 import { writeAll } from "../sys/fd.ts";
+import { hangUp } from "../sys/hang-up.ts";
 import { arrivals } from "../sys/input.ts";
 import { queueExit } from "./codes.ts";
 import { decodeRequest, encodeWords, greeting, type Request, requestLimit } from "./resident-words.ts";
@@ -97,7 +98,10 @@ class Resident {
     await this.#last;
   }
 
-  /** When nobody listens any more, what was begun is finished all the same. */
+  /**
+   * When nobody listens any more, what was begun is finished all the same. Where an answer could not be given for
+   * another reason, who asked would wait for it for ever, or take the next one for it: the end tells them.
+   */
   say(text: string): void {
     if (!this.#listens) return;
     try {
@@ -105,6 +109,7 @@ class Resident {
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       this.#listens = false;
+      hangUp(answers);
     }
   }
 

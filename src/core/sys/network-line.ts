@@ -79,7 +79,7 @@ export class StreamLine implements Line {
   ): Promise<StreamLine> {
     const socket = new StreamSocket({ allowHalfOpen: true });
     const line = new StreamLine(socket);
-    const begun = Date.now();
+    const begun = performance.now();
     let connected = false;
     try {
       const own = from === undefined ? {} : { localAddress: formatIp(from) };
@@ -87,7 +87,7 @@ export class StreamLine implements Line {
         line.#happened(() => (connected = true)),
       );
       await line.#change.until(() => connected || line.#over, seconds, "connect");
-      if (!connected) throw connectFailure(Date.now() - begun);
+      if (!connected) throw connectFailure(performance.now() - begun);
       return line;
     } catch (failure) {
       socket.destroy();

@@ -37,7 +37,7 @@ const longest = 2147483;
 
 /** What not every server needs. */
 export interface PeerLimits {
-  /** When the session ends, whatever happens (as Date.now() counts). */
+  /** When the session ends, whatever happens (as performance.now() counts). */
   deadline?: number;
   /** How many bytes one read takes: few where another program is to read what follows. */
   most?: number;
@@ -86,7 +86,7 @@ export class Peer implements Client {
   }
 
   #patience(): number {
-    return Math.max(0, Math.min(this.#milliseconds, this.#deadline - Date.now()));
+    return Math.max(0, Math.min(this.#milliseconds, this.#deadline - performance.now()));
   }
 
   #writeSome(bytes: Buffer): number {

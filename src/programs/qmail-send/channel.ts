@@ -20,3 +20,9 @@ export function nextAttempt(birth: number, now: number, channel: Channel): numbe
   const steps = Math.floor(Math.sqrt(Math.max(now - birth, 0))) + channelTable[channel].skip;
   return birth + steps * steps;
 }
+
+/** No attempt of a message that is not too old is later, unless the clock was wrong at its birth or at the last one. */
+export function latestAttempt(lifetime: number, now: number, channel: Channel): number {
+  const { skip } = channelTable[channel];
+  return now + 2 * skip * Math.ceil(Math.sqrt(lifetime)) + skip * skip;
+}

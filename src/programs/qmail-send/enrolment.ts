@@ -6,7 +6,7 @@ import { dirname } from "node:path";
 import { isSystemError } from "../../core/exit.ts";
 import { IdSet } from "../../core/queue/id-set.ts";
 import type { QueueDirectory } from "../../core/queue/paths.ts";
-import { type Channel, channels, channelTable } from "./channel.ts";
+import { type Channel, channels, channelTable, latestAttempt } from "./channel.ts";
 import { type Context, patience, type QueueDisk, recipientsPath } from "./context.ts";
 import { Look } from "./schedule.ts";
 
@@ -87,7 +87,9 @@ function enroll(context: Context, id: bigint, on?: readonly Channel[]): void {
     const times = (on ?? channels).map((channel) => look.at(recipientsPath(disk, channel, id))?.modified);
     for (const [index, channel] of (on ?? channels).entries()) {
       const time = times[index];
-      if (time !== undefined) schedule.insert(channel, id, time);
+      if (time === undefined) continue;
+      const latest = latestAttempt(context.settings.lifetime, now, channel);
+      schedule.insert(channel, id, time > latest ? now : time);
     }
     if (times.every((time) => time === undefined)) schedule.done.insert(id, now);
   } catch (failure) {

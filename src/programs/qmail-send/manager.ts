@@ -23,6 +23,9 @@ import { Todo } from "./todo.ts";
 /** Rounds of work() between two looks at what arrived. */
 const roundLimit = 16;
 
+/** Seconds that a clock may be put right by without notice. */
+const clockSlack = 60;
+
 /** One qmail-send. */
 export class Manager {
   readonly #context: Context;
@@ -35,6 +38,8 @@ export class Manager {
   readonly #cleanup: Cleanup;
   readonly #orders: Orders;
   readonly #enrolment: Enrolment;
+  /** The last time that work() was told. */
+  #latest: number;
   #loaded = false;
   #searched = false;
 
@@ -44,6 +49,7 @@ export class Manager {
     const context: Context = { ...outside, settings, routing, now, schedule, leftovers, exiting: false };
     const jobs = new Jobs(context, (id) => this.#orders.free(id));
     this.#context = context;
+    this.#latest = now;
     this.#deliveries = new Deliveries(context, jobs);
     this.#passes = new Passes(context, jobs, this.#deliveries);
     this.#cleaner = new Cleaner(context);
@@ -105,8 +111,17 @@ export class Manager {
   /** Does what can be done now. True: there is more, but look at what arrived first. */
   work(now: number): boolean {
     this.#context.now = now;
+    if (now < this.#latest - clockSlack) this.#clockWentBack(now);
+    this.#latest = now;
     for (let round = 0; round < roundLimit; round++) if (!this.#step()) return false;
     return true;
+  }
+
+  /** Everything is tried again, because nobody knows any more when it was due. */
+  #clockWentBack(now: number): void {
+    this.#context.log(`warning: clock went back ${this.#latest - now} seconds; trying everything again\n`);
+    this.#context.schedule.forgetTimes(now);
+    this.#todo.trigger();
   }
 
   /** The order is the one in which lines appear in the log. An order for a message is carried out before its end. */

@@ -1,6 +1,6 @@
 /** Passes: one per channel reads the recipients of the message that is due and starts their deliveries as slots allow. */
 import { isSystemError } from "../../core/exit.ts";
-import { type Channel, channels, nextAttempt } from "./channel.ts";
+import { type Channel, channels, latestAttempt, nextAttempt } from "./channel.ts";
 import { type Context, patience, type Records, recipientsPath } from "./context.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Job, Jobs } from "./jobs.ts";
@@ -92,7 +92,8 @@ export class Passes {
       return true;
     }
     const { sender, birth } = info;
-    const retry = nextAttempt(birth, now, channel);
+    const latest = latestAttempt(settings.lifetime, now, channel);
+    const retry = Math.min(nextAttempt(birth, now, channel), latest);
     const job = this.#jobs.open({ id, channel, sender, retry, dying: now > birth + settings.lifetime });
     this.#passes[channel] = { job, path, records, offset: 0 };
     return true;

@@ -44,6 +44,11 @@ export class Schedule {
   makeAllDue(now: number): void {
     for (const heap of this.channels) heap.makeAllDue(now);
   }
+
+  /** The clock was set back: what was due later is due now, or it would be in years. */
+  forgetTimes(now: number): void {
+    for (const heap of this.#all()) heap.makeAllDue(now);
+  }
 }
 
 /** Looks at files and remembers at which one, for the log. */

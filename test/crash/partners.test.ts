@@ -1,0 +1,114 @@
+/** Processes of a mail system that die one by one, or stop reading, while mail goes through them. */
+import { expect, test } from "bun:test";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { readProcess, until } from "../helpers/home.ts";
+import { running, underLoad, type World } from "./under-load.ts";
+
+const nothing = { lost: 0, torn: 0, left: [] };
+
+/** Kills all processes with this word; waits, at the most a while, until there is one. */
+async function kill({ home }: World, word: string): Promise<void> {
+  await until(10, () => running(home, word).length > 0);
+  const pids = running(home, word);
+  expect(pids.length).toBeGreaterThan(0);
+  for (const pid of pids) process.kill(pid, "SIGKILL");
+}
+
+/** Who dies, and the line of the log that says so. */
+const daemons: readonly [string, string | undefined][] = [
+  ["qmail-clean", "alert: oh no! lost qmail-clean connection! dying...\n"],
+  ["qmail-lspawn", "alert: oh no! lost spawn connection! dying...\n"],
+  ["qmail-rspawn", "alert: oh no! lost spawn connection! dying...\n"],
+  ["qmail-send", undefined],
+];
+
+for (const [name, line] of daemons)
+  test(`${name} that is killed again and again: all is started anew, and nothing is lost`, async () => {
+    const { log, starts, ...found } = await underLoad(async (world) => {
+      for (let round = 0; round < 3; round++) {
+        const before = world.system.starts;
+        await kill(world, name);
+        expect(await until(60, () => world.system.starts > before)).toBe(true);
+        await world.more(10);
+      }
+    });
+    expect(found).toMatchObject({ ...nothing, delivered: found.acknowledged });
+    expect(starts).toBeGreaterThanOrEqual(4);
+    if (line !== undefined) expect(log).toContain(line);
+  });
+
+test("warm workers that die in the middle: their deliveries are tried again, and nobody else notices", async () => {
+  const { starts, log, ...found } = await underLoad(async (world) => {
+    for (let round = 0; round < 5; round++) {
+      await until(10, () => workers(world).length > 0);
+      for (const pid of workers(world)) process.kill(pid, "SIGKILL");
+      await world.more(10);
+    }
+  });
+  expect(found).toMatchObject({ ...nothing, delivered: found.acknowledged });
+  expect(starts).toBe(1);
+  expect(log).toContain(": deferral: ");
+});
+
+const workers = ({ home }: World): number[] =>
+  running(home, "--resident").filter((pid) => readProcess(pid, "cmdline")?.includes("qmail-local"));
+
+const logger = ["sh", "-c", "exec cat > /dev/null"];
+
+/** The process that reads the log. */
+function loggerOf({ system }: World): number {
+  const [pid] = system.group.processes().filter((pid) => readProcess(pid, "cmdline") === "cat\0");
+  if (pid === undefined) throw new Error("there is no logger");
+  return pid;
+}
+
+test("a logger that dies: mail goes on without a log", async () => {
+  const found = await underLoad(
+    async (world) => {
+      process.kill(loggerOf(world), "SIGKILL");
+      await world.more(50);
+    },
+    { logger },
+  );
+  expect(found).toMatchObject({ ...nothing, delivered: found.acknowledged, duplicated: 0, starts: 1 });
+});
+
+test("a logger that stops reading: mail waits in the queue, is still taken in, and comes when it reads again", async () => {
+  const found = await underLoad(
+    async (world) => {
+      const pid = loggerOf(world);
+      process.kill(pid, "SIGSTOP");
+      // What a pipe holds is the log of some 200 messages.
+      await world.more(400);
+      expect(readdirSync(join(world.home.path, "queue/todo")).length).toBeGreaterThan(0);
+      process.kill(pid, "SIGCONT");
+    },
+    { logger },
+  );
+  expect(found).toMatchObject({ ...nothing, delivered: found.acknowledged, duplicated: 0, starts: 1 });
+});
+
+test("a queue that somebody else has locked: qmail-send waits until it is free, and is started again and again", async () => {
+  const found = await underLoad(async (world) => {
+    const { home, system } = world;
+    await system.group.kill();
+    // Another qmail's program, of which we know nothing but its lock.
+    const lock = join(home.path, "queue/lock/sendmutex");
+    const holder = Bun.spawn(["flock", "--no-fork", lock, "sleep", "100000"], {
+      stdio: ["ignore", "ignore", "ignore"],
+    });
+    try {
+      const before = system.starts;
+      expect(await until(60, () => system.starts >= before + 3)).toBe(true);
+      await world.more(10);
+    } finally {
+      holder.kill("SIGKILL");
+      await holder.exited;
+    }
+  });
+  expect(found).toMatchObject({ ...nothing, delivered: found.acknowledged });
+  expect(readCount(found.log, "qmail-send is already running")).toBeGreaterThan(0);
+});
+
+const readCount = (log: string, words: string): number => log.split(words).length - 1;
