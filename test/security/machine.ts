@@ -126,8 +126,13 @@ export class Machine {
   }
 
   /** Waits until the log says it. */
-  async logs(words: RegExp, seconds = 60): Promise<void> {
-    if (!(await until(seconds, () => words.test(this.log)))) throw new Error(`no ${words} in\n${this.log}`);
+  async logs(words: RegExp): Promise<void> {
+    await this.until(() => words.test(this.log));
+  }
+
+  /** Waits until something is so; what was waited for in vain, the log may tell. */
+  async until(isSo: () => boolean): Promise<void> {
+    if (!(await until(60, isSo))) throw new Error(`waited in vain: ${isSo}\n${this.log.slice(-3000)}`);
   }
 
   /** Starts a server, and waits until it takes connections. */
