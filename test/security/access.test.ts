@@ -53,15 +53,15 @@ const processes = `
                             qmaild  qmailr  qmails  qmailq  qmaill  qmailp  alias   joe     ann
 qmail-send                  -       -       efmMtk  -       -       -       -       -       -
 qmail-lspawn                -       -       -       -       -       -       -       -       -
-qmail-rspawn                -       efmMtk  -       -       -       -       -       -       -
-qmail-clean                 -       -       -       efmMtk  -       -       -       -       -
+qmail-rspawn                -       k       -       -       -       -       -       -       -
+qmail-clean                 -       -       -       k       -       -       -       -       -
 logger                      -       -       -       -       efmMtk  -       -       -       -
 qmail-smtpd --listen        k       -       -       -       -       -       -       -       -
 its qmail-queue --resident  k       -       -       k       -       -       -       -       -
 qmail-popup --listen        -       -       -       -       -       -       -       -       -
 ann's qmail-pop3d           -       -       -       -       -       -       -       -       k
-ann's warm qmail-local      -       -       -       -       -       -       -       -       efmMtk
-ann's qmail-local           -       -       -       -       -       -       -       -       efmMtk
+ann's warm qmail-local      -       -       -       -       -       -       -       -       k
+ann's qmail-local           -       -       -       -       -       -       -       -       k
 ann's program               -       -       -       -       -       -       -       -       efmMtk
 `;
 
@@ -131,7 +131,7 @@ describe.skipIf(!possible())(`access (${needs})`, () => {
   test("a program in .qmail is its user alone, with signals as a login has them", () => {
     const nothing = "0000000000000000";
     expect(seen.program.status).toEqual({
-      ...{ Uid: "1009 1009 1009 1009", Gid: "1009 1009 1009 1009", Groups: "" },
+      ...{ Uid: "1009 1009 1009 1009", Gid: "1009 1009 1009 1009", Groups: "1009" },
       ...{ SigPnd: nothing, SigBlk: nothing, SigIgn: nothing },
       ...{ CapInh: nothing, CapPrm: nothing, CapEff: nothing, CapAmb: nothing },
     });

@@ -13,6 +13,10 @@ describe.skipIf(!possible())(`floods (${needs})`, () => {
     expect(seen.stopped).toEqual({ underWay: 90, ann: true });
     expect(seen.killed).toContain("deferral: qmail-local_crashed./");
   });
+  test("no process is a user before it is a program, so that nobody can stop it while qmail-lspawn waits", () => {
+    expect(seen.early).toEqual({ wrong: [], became: expect.any(Number) });
+    expect(seen.early.became).toBeGreaterThan(0);
+  });
   test("a trigger that is pulled all the time hinders no delivery", () => {
     expect(seen.triggers).toBeGreaterThan(262_144);
   });

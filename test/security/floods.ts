@@ -3,7 +3,7 @@
  * that stay, a Maildir full of traps behind POP3. Run by floods.test.ts inside namespaces of its own; prints what it
  * observed as JSON.
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { hashPassword } from "../../src/core/users/poppasswd.ts";
 import { session, Talk } from "../helpers/talk.ts";
 import {
@@ -30,6 +30,8 @@ export interface Floods {
   stopped: { underWay: number; ann: boolean };
   /** What became of them when it was killed. */
   killed: string[];
+  /** Processes of qmail-lspawn's that were joe before they were a program of their own, and those that became joe. */
+  early: { wrong: string[]; became: number };
   /** Triggers pulled while ann got a message. */
   triggers: number;
   /** How many joe could start of 400, what stopped him, and whether a stranger could send meanwhile. */
@@ -66,8 +68,37 @@ async function stopWorker(machine: Machine): Promise<Pick<Floods, "stopped" | "k
   for (const { pid } of processes().filter(isJoes)) process.kill(pid, "SIGKILL");
   const outcomes = () =>
     [...machine.log.slice(earlier).matchAll(/^delivery \d+: (.*)$/gm)].map(([, words]) => words ?? "");
-  await machine.until(() => outcomes().length > 0);
+  await machine.until(() => outcomes().includes("deferral: qmail-local_crashed./"));
   return { stopped, killed: [...new Set(outcomes())] };
+}
+
+/** Between the change of ids and the execution of a program joe could stop a process that qmail-lspawn waits for. */
+async function watchStarts(machine: Machine): Promise<Floods["early"]> {
+  const place = homeOf(machine.work, "joe");
+  give(`${place}/.qmail-program`, idsOf("joe"), "|true\n");
+  const { pid } = await theProcess("qmail-lspawn");
+  const trace = `${machine.work}/trace`;
+  const words = ["-f", "-qq", "-e", "trace=execve,setuid,setresuid", "-o", trace, "-p", String(pid)];
+  const strace = Bun.spawn(["strace", ...words], { stdio: ["ignore", "ignore", "ignore"] });
+  await machine.until(() => /^TracerPid:\t[1-9]/m.test(readFileSync(`/proc/${pid}/status`, "latin1")));
+  for (const name of ["joe-program", "joe-\xff\xfe"]) {
+    const sender = Buffer.from(`started-${name.length}@${host}`);
+    queue(machine.work, idsOf("joe"), sender, [Buffer.from(`${name}@${host}`, "latin1")]);
+    await machine.logs(new RegExp(`from <${sender}>[\\s\\S]*^delivery \\d+: `, "m"));
+  }
+  strace.kill("SIGINT");
+  await strace.exited;
+  // Further threads of a program change their ids as well, and execute nothing.
+  const changed = new Set<string>();
+  const early = { wrong: [] as string[], became: 0 };
+  for (const line of readFileSync(trace, "latin1").split("\n")) {
+    const [, thread = "", call = ""] = /^(\d+) +(.*)$/.exec(line) ?? [];
+    if (/^set(res)?uid/.test(call) && call.includes(`${joe}`)) {
+      changed.add(thread);
+      early.became++;
+    } else if (call.startsWith("execve(") && changed.has(thread)) early.wrong.push(call);
+  }
+  return early;
 }
 
 /** qmailr, which may pull the trigger, does nothing else. */
@@ -158,11 +189,12 @@ async function observe(work: string): Promise<Floods> {
   const popup = [`${home}/bin/qmail-popup`, "--listen", "127.0.0.1:110", host];
   await machine.serve(110, ...popup, `${home}/bin/checkpassword`, `${home}/bin/qmail-pop3d`, "Maildir");
   const stopped = await stopWorker(machine);
+  const early = await watchStarts(machine);
   const triggers = await pullTriggers(machine);
   const residents = await startResidents(machine);
   const pop3 = await readTraps(work);
   await machine.end();
-  return { ...stopped, triggers, residents, pop3 };
+  return { ...stopped, early, triggers, residents, pop3 };
 }
 
 /** All of it, in namespaces of its own. Needs root. */

@@ -28,8 +28,9 @@ export { host, until };
 const has = (name: string): boolean => Bun.which(name, { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }) !== null;
 
 /** What these tests need, and whether it is here. */
-export const needs = "needs root, namespaces with overlays, gcc, useradd and python3";
-export const possible = (): boolean => canUnshare() && canCompile() && has("useradd") && has("python3");
+export const needs = "needs root, namespaces with overlays, gcc, useradd, python3 and strace";
+export const possible = (): boolean =>
+  canUnshare() && canCompile() && has("useradd") && has("python3") && has("strace");
 
 /** User and group numbers. */
 export interface Ids {

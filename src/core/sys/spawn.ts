@@ -3,6 +3,7 @@
  */
 import { isSystemError } from "../exit.ts";
 import { environmentBytes } from "./arguments.ts";
+import { becomesItself, tellIds } from "./become.ts";
 
 /** How to start a program. */
 export interface Start {
@@ -34,13 +35,14 @@ export interface Child {
  * as a signed number; the kernel refuses the one that means no id (EINVAL).
  */
 export function start(how: Start): Child {
-  const { command, environment } = representable(how);
+  const byItself = becomesItself(how);
+  const { command, environment } = representable(byItself ? tellIds(how) : how);
   const child = Bun.spawn(command, {
     stdio: how.descriptors.map((fd) => fd ?? "ignore") as ["ignore", "ignore", "ignore"],
     env: environment,
     ...(how.name === undefined || command[0] !== how.command[0] ? {} : { argv0: how.name }),
     ...(how.directory === undefined ? {} : { cwd: how.directory }),
-    ...(how.ids === undefined ? {} : { uid: how.ids.uid | 0, gid: how.ids.gid | 0 }),
+    ...(how.ids === undefined || byItself ? {} : { uid: how.ids.uid | 0, gid: how.ids.gid | 0 }),
   });
   return {
     pid: child.pid,
