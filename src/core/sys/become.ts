@@ -15,12 +15,13 @@ import type { Start } from "./spawn.ts";
 /** `UID:GID`, for a program of ours that runs as root. */
 const told = "QMAILBECOME";
 
-const noId = 0xffffffff;
+/** The largest id that the runtime lets a process take. */
+const largest = 2 ** 31 - 1;
 
 /** Whether a program is this very executable, and will take these ids by itself. */
 export function becomesItself({ command: [program = ""], directory, ids, environment }: Start): boolean {
   if (!Object.values(environment ?? process.env).every(isText)) return false;
-  if (ids === undefined || process.geteuid?.() !== 0 || ids.uid === noId || ids.gid === noId) return false;
+  if (ids === undefined || process.geteuid?.() !== 0 || ids.uid > largest || ids.gid > largest) return false;
   const path = resolve(directory ?? ".", program.toString());
   const [here, there] = [process.execPath, path].map((file) => statSync(file, { throwIfNoEntry: false }));
   return (
