@@ -4,6 +4,7 @@
  */
 import { Exit, temporary } from "./core/exit.ts";
 import { argumentBytes } from "./core/sys/arguments.ts";
+import { becomeAsTold } from "./core/sys/become.ts";
 import { Become } from "./core/sys/exec.ts";
 import { writeAll } from "./core/sys/fd.ts";
 import { programs } from "./programs.ts";
@@ -25,7 +26,9 @@ const isProgram = (name: string): boolean => programs.some((program) => program.
  * run from source or as `qmail-ts`, the first argument is the name.
  */
 function invocation(): Invocation {
-  const args = argumentBytes();
+  const args = becomeAsTold()
+    ? process.argv.slice(2).map((word) => Buffer.from(word, "latin1"))
+    : argumentBytes();
   const called = lastPart(process.argv0);
   const own = lastPart(process.execPath);
   if (isProgram(own)) return { program: own, called, args };
@@ -44,6 +47,17 @@ async function run({ program: name, called, args }: Invocation): Promise<number>
     throw new Exit(100, `${executable}: fatal: no program is called "${name}"; there are: ${known}\n`);
   }
   return (await program.load()).main(args, called);
+}
+
+/** Nothing is run where this process cannot be who it should be. */
+async function start(): Promise<number> {
+  let first: Invocation;
+  try {
+    first = invocation();
+  } catch (failure) {
+    return codeOf(executable, failure);
+  }
+  return await runAll(first);
 }
 
 /** Runs a program, and whatever it becomes. */
@@ -74,4 +88,4 @@ function codeOf(name: string, failure: unknown): number {
   return exit.code;
 }
 
-process.exit(await runAll(invocation()));
+process.exit(await start());

@@ -66,6 +66,10 @@ const breaks: readonly (readonly [what: string, deed: Break])[] = [
     "is not what qmail-newu makes of users/assign",
     (home) => copyFileSync(join(home, "control/me"), join(home, "users/cdb")),
   ],
+  [
+    "holds hashes of passwords, and is not for its owner alone",
+    (home) => writeFileSync(join(home, "users/poppasswd"), "", { mode: 0o640 }),
+  ],
   ["anybody can write to", (home) => chmodSync(join(home, "mail/ann"), 0o777)],
   ["cannot be entered (ENOENT)", (home) => renameSync(join(home, "mail/ann"), join(home, "mail/bob"))],
   ["the text of a message is gone", (home) => writeFileSync(join(home, "queue/info/7/7"), "")],

@@ -243,6 +243,13 @@ const others: Row[] = [
   row("rights", "no new privileges: the bit has no effect", "exit 62", "libc.prctl(38, 1, 0, 0, 0)"),
   row(
     "rights",
+    "a user namespace of its own: the bit has no effect",
+    "exit 62",
+    // Where nobody may make one, there is nothing to try.
+    "if libc.unshare(0x10000000) == -1: os._exit(62)",
+  ),
+  row(
+    "rights",
     "traced from the start: the bit has no effect",
     "exit 62",
     `launch = False

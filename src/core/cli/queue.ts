@@ -2,7 +2,7 @@
  * The queue that a `qmail queue` command works on, and as whom: in a private home as its owner, in a system-wide
  * installation as qmails, to whom what qmail-send moves belongs. The current directory becomes the queue.
  */
-import { chownSync, mkdirSync, statSync } from "node:fs";
+import { lchownSync, mkdirSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { isSystemError } from "../exit.ts";
 import { holdDirectory } from "../queue/holds.ts";
@@ -87,7 +87,7 @@ function makeDirectories(home: string, ids: Ids | undefined): void {
         if (isSystemError(failure, "EEXIST")) return;
         throw failure;
       }
-      if (ids !== undefined) chownSync(path, ids.uid, ids.gid);
+      if (ids !== undefined) lchownSync(path, ids.uid, ids.gid);
       syncDirectory(`${home}/queue`);
     });
   }

@@ -3,6 +3,7 @@
  * naming a slot; deliveries run side by side; each report goes out on descriptor 1 with its slot's number in front and
  * a NUL behind.
  */
+import { statSync } from "node:fs";
 import { bytes } from "../bytes/text.ts";
 import { isSystemError, temporary } from "../exit.ts";
 import { errorText } from "../sys/errors.ts";

@@ -19,7 +19,7 @@ export type Manner = "shared" | "alone";
 /** A request that is longer goes to a qmail-local of its own, in bytes. */
 export const requestLimit = 60_000;
 
-/** How many requests a worker may have at once: their numbers fit, and so do they all into its socket. */
+/** How many requests a worker may have at once; where they do not all fit into its socket, another one is started. */
 export const outstandingLimit = 64;
 
 /** No honest answer is longer: reports are cut at 3000 bytes. */

@@ -42,6 +42,7 @@ const optional = [askDirectory, holdDirectory];
 
 /** The lock of qmail-send, which has to be there before anything else is done. */
 export function mendLock(home: string, idsFor: IdsFor, mender: Mender): void {
+  if (lstatSync("lock", { throwIfNoEntry: false })?.isDirectory() === false) return;
   for (const entry of queueLayout().filter(({ path }) => /^queue\/lock(\/sendmutex)?$/.test(path)))
     if (lstatSync(relative(entry), { throwIfNoEntry: false }) === undefined && mender.mends)
       mender.finding(`${relative(entry)} is missing`, () => makeOwned(home, entry, idsFor));
@@ -49,14 +50,18 @@ export function mendLock(home: string, idsFor: IdsFor, mender: Mender): void {
 
 /** The directories and the files in lock, with the queue as the current directory: makes what is missing, gives back what belongs to somebody else. */
 export function mendLayout(home: string, split: number, idsFor: IdsFor, mender: Mender): void {
+  // What lies behind a link is not the queue's, and no business of root's.
+  const foreign: string[] = [];
   for (const entry of queueLayout(split)) {
     const path = relative(entry);
+    if (foreign.some((other) => path.startsWith(`${other}/`))) continue;
     const found = lstatSync(path, { throwIfNoEntry: false });
     if (found === undefined) {
       mender.finding(`${path} is missing`, () => makeOwned(home, entry, idsFor));
     } else if (isKind(found, entry)) {
       mendRights(path, found, idsFor(entry.owner), entry.mode, mender);
     } else {
+      foreign.push(path);
       mender.finding(`${path} is no ${entry.kind}: put it aside, and run the repair again`);
     }
   }

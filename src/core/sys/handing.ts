@@ -11,6 +11,7 @@ const local = 1;
 const stream = 1;
 const closeOnExec = 0o2000000;
 const noSignal = 0x4000;
+const doNotWait = 0x40;
 const receivedCloseOnExec = 0x40000000;
 
 const socketLevel = 1;
@@ -53,8 +54,9 @@ class Message {
 }
 
 /**
- * Sends the bytes, which must not be empty, and a descriptor with the first of them. Waits until all are taken. EPIPE,
- * ECONNRESET: nobody is there.
+ * Sends the bytes, which must not be empty, and a descriptor with the first of them. Waits for nobody: the receiver may
+ * be stopped by whom it runs as. EPIPE, ECONNRESET: nobody is there. EAGAIN, EMSGSIZE: there is no room for all of them,
+ * and nothing more may be sent.
  */
 export function sendWithDescriptor(socket: number, bytes: Buffer, fd: number): void {
   const message = new Message(bytes);
@@ -62,7 +64,9 @@ export function sendWithDescriptor(socket: number, bytes: Buffer, fd: number): v
   message.control.writeInt32LE(socketLevel, 8);
   message.control.writeInt32LE(rights, 12);
   message.control.writeInt32LE(fd, 16);
-  const sent = Number(attempt("sendmsg", () => libc().sendmsg(socket, ptr(message.header), noSignal)));
+  const sent = Number(
+    attempt("sendmsg", () => libc().sendmsg(socket, ptr(message.header), noSignal | doNotWait)),
+  );
   if (sent < bytes.length) throw systemError("sendmsg", os.errno.EMSGSIZE);
 }
 

@@ -3,6 +3,7 @@
  */
 import { isSystemError } from "../exit.ts";
 import { environmentBytes } from "./arguments.ts";
+import { becomesItself, tellIds } from "./become.ts";
 
 /** How to start a program. */
 export interface Start {
@@ -29,15 +30,19 @@ export interface Child {
   kill: (signal: NodeJS.Signals) => void;
 }
 
-/** Starts a program; throws (ENOENT, EACCES, EAGAIN, ...) if it can not be started. */
+/**
+ * Starts a program; throws (ENOENT, EACCES, EAGAIN, ...) if it can not be started. The runtime takes the 32 bits of an id
+ * as a signed number; the kernel refuses the one that means no id (EINVAL).
+ */
 export function start(how: Start): Child {
-  const { command, environment } = representable(how);
+  const byItself = becomesItself(how);
+  const { command, environment } = representable(byItself ? tellIds(how) : how);
   const child = Bun.spawn(command, {
     stdio: how.descriptors.map((fd) => fd ?? "ignore") as ["ignore", "ignore", "ignore"],
     env: environment,
     ...(how.name === undefined || command[0] !== how.command[0] ? {} : { argv0: how.name }),
     ...(how.directory === undefined ? {} : { cwd: how.directory }),
-    ...(how.ids === undefined ? {} : { uid: how.ids.uid, gid: how.ids.gid }),
+    ...(how.ids === undefined || byItself ? {} : { uid: how.ids.uid | 0, gid: how.ids.gid | 0 }),
   });
   return {
     pid: child.pid,
@@ -73,6 +78,8 @@ export function representable({ command, environment }: Pick<Start, "command" | 
   for (const [name, value] of variables) {
     if (value === undefined) continue;
     const text = asText(value);
+    // A name that sh has no variable for would be words of the script.
+    if (text === undefined && !/^[A-Za-z_]\w*$/.test(name)) continue;
     if (text === undefined)
       rebuilt.push(`${name}=${octal(value as Uint8Array)}; ${name}=\${${name}%x}; export ${name}`);
     else plain[name] = text;

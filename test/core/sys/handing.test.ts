@@ -30,3 +30,13 @@ test("nobody is there", () => {
   expect(() => sendWithDescriptor(here, Buffer.from("x"), 0)).toThrow("EPIPE");
   closeSync(here);
 });
+
+test("who does not read keeps nobody waiting", () => {
+  const [here, there] = socketPair();
+  const sendMany = () => {
+    for (let sent = 0; sent < 1000; sent++) sendWithDescriptor(here, Buffer.alloc(3000), 0);
+  };
+  expect(sendMany).toThrow(/EAGAIN|EMSGSIZE/);
+  closeSync(here);
+  closeSync(there);
+});

@@ -10,7 +10,7 @@ import { dnsFindings } from "./dns.ts";
 import { type Finding, nameOf, type Subject } from "./finding.ts";
 import { queueFindings } from "./queue.ts";
 import { programFindings, spaceFindings, treeFindings } from "./tree.ts";
-import { accountFindings, assignFindings } from "./users.ts";
+import { accountFindings, assignFindings, passwordFindings } from "./users.ts";
 
 /** What was found. */
 export interface CheckResult {
@@ -25,6 +25,7 @@ export async function check(given: string, askDns: boolean): Promise<CheckResult
   process.env.QMAILHOME = subject.home;
   const findings = [
     ...accountFindings(subject),
+    ...passwordFindings(subject),
     ...treeFindings(subject),
     ...programFindings(subject),
     ...controlFindings(subject),

@@ -7,8 +7,10 @@ import { Reader } from "../../sys/fd.ts";
 import { accountByName, groupByName } from "../../sys/passwd.ts";
 import { parseAssignLine, wildcardsKey } from "../../users/assign.ts";
 import { type Assignment, parseRecord } from "../../users/lookup.ts";
+import { poppasswdFile } from "../../users/poppasswd.ts";
 import { accounts, groups } from "../setup/accounts.ts";
 import { lookAt } from "../setup/step.ts";
+import { shellWord } from "../shell.ts";
 import { attempt } from "../trouble.ts";
 import { type Findings, fault, note, type Subject } from "./finding.ts";
 
@@ -53,6 +55,18 @@ export function* accountFindings({ home, system }: Subject): Findings {
       );
     numbers.set(account.uid, name);
   }
+}
+
+/** The passwords of mail users. */
+export function* passwordFindings({ home }: Subject): Findings {
+  const path = join(home, poppasswdFile);
+  if (((lookAt(path)?.mode ?? 0) & 0o077) !== 0)
+    yield fault(
+      "users",
+      path,
+      "holds hashes of passwords, and is not for its owner alone",
+      `chmod 600 ${shellWord(path)}`,
+    );
 }
 
 /** users/assign, line by line, and whether users/cdb is what qmail-newu makes of it. */

@@ -49,6 +49,9 @@ export function* queueSteps(site: Site): Steps {
   if (lookAt(join(home, "queue")) === undefined)
     yield { words: `make the queue ${home}/queue (qmailq:qmail 0750)`, run: () => makeQueue(home) };
   const entries = systemQueue(splitOf(home));
+  for (const { path } of entries.slice(1))
+    if (lookAt(join(home, path))?.isSymbolicLink())
+      throw fail(`${join(home, path)} is a symbolic link: put it aside`);
   const absent = entries.filter(({ path }) => lookAt(join(home, path)) === undefined);
   // A queue that was only going to be made is all absent.
   if (absent.length > 0 && absent.length < entries.length)

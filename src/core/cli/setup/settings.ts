@@ -39,6 +39,7 @@ const maildirParts = ["", "tmp", "new", "cur"];
 
 /** In a staging tree it may have been made without the alias user. */
 function* maildirSteps(path: string): Steps {
+  if (lookAt(path)?.isDirectory() !== true) return;
   const roots = maildirParts.map((part) => join(path, part)).filter((part) => lookAt(part)?.uid === 0);
   if (!givesOwners() || idsOf(alias).uid === undefined || roots.length === 0) return;
   yield {

@@ -2,6 +2,7 @@
 import { chmodSync, chownSync, lstatSync } from "node:fs";
 import { isSystemError } from "../../exit.ts";
 import { attempt } from "../trouble.ts";
+import { reach } from "./reach.ts";
 import { idsOf, type Ownership } from "./tree.ts";
 
 /** One step. The next one is looked for after this one is done, so that it sees what was made. */
@@ -36,10 +37,12 @@ function settled(wanted: Ownership): { uid: number | undefined; gid: number | un
 /** Gives a path its owner and mode: the mode last, because chown takes a set-user-id bit away. */
 export function own(path: string, wanted: Ownership): void {
   const { uid, gid, mode } = settled(wanted);
-  attempt(`give ${path} to ${wanted.owner}:${wanted.group}`, () => {
-    if (givesOwners()) chownSync(path, uid ?? 0, gid ?? 0);
-    chmodSync(path, mode);
-  });
+  attempt(`give ${path} to ${wanted.owner}:${wanted.group}`, () =>
+    reach(path, (place) => {
+      if (givesOwners()) chownSync(place, uid ?? 0, gid ?? 0);
+      chmodSync(place, mode);
+    }),
+  );
 }
 
 /** What is not as wanted; undefined: nothing. That users are not there yet is no difference. */
