@@ -5,7 +5,7 @@ import { home, type Process, queue, type World } from "./world.ts";
 
 const { O_WRONLY, O_NONBLOCK, O_RDONLY } = constants;
 const settings = {
-  lifetime: 3000,
+  lifetime: 400,
   concurrency: [10, 20] as const,
   slotWidth: 1 as const,
   bounces: { from: "MAILER-DAEMON", host: local, postmaster: `postmaster@${local}` },
@@ -47,7 +47,17 @@ export class System {
     const send = this.#world.process("qmail-send");
     send.onDeath = () => this.#ended(500);
     this.#send = send;
-    this.#world.after(delay, send, () => this.#begin(send));
+    this.#world.after(delay, send, () => this.#tryToBegin(send));
+  }
+
+  /** Where it can not start, it says so and is started again. */
+  #tryToBegin(send: Process): void {
+    try {
+      this.#begin(send);
+    } catch (thrown) {
+      if (!isFailure(thrown)) throw thrown;
+      this.#world.kill(send);
+    }
   }
 
   /** As svc -t would. */
@@ -79,7 +89,7 @@ export class System {
     const lock = fs.openSync("lock/sendmutex", O_WRONLY | O_NONBLOCK);
     if (!send.program.lockForSending(lock)) {
       fs.closeSync(lock);
-      world.after(1000, send, () => this.#begin(send));
+      world.after(1000, send, () => this.#tryToBegin(send));
       return;
     }
     this.starts++;

@@ -110,6 +110,7 @@ export function callsOf(kernel: Kernel, state: ProcessState, locks: Locks) {
   }
 
   function descriptor(fd: number): Descriptor {
+    if (state.dead) throw new Killed();
     const open = state.table.open.get(fd);
     if (open === undefined) throw failure("EBADF", "descriptor", String(fd));
     return open;

@@ -98,7 +98,7 @@ function copiesOf(disk: Disk, truth: Truth, plans: ReadonlyMap<number, Plan>, ve
       verdict[found].push(`${place}: from <${delivered.sender}> to ${delivered.recipient}: ${words}`);
       continue;
     }
-    for (const recipient of found.recipients) {
+    for (const recipient of new Set(found.recipients)) {
       const known = copies.get(recipient) ?? { message: 0, bounce: 0 };
       known[found.kind]++;
       copies.set(recipient, known);

@@ -45,7 +45,7 @@ function textOf(number: number, lines: number): Buffer {
 
 /** `what-number-box@host`: the number is the message's. */
 function recipientOf(number: number, place: number, random: Random): string {
-  const what = random.of(["ok", "ok", "ok", "fail", "later1", "later2", "never"]);
+  const what = random.of(["ok", "ok", "ok", "ok", "fail", "fail", "later1", "never"]);
   const box = random.of(["m0", "m0", "m1", "b0", "r0"]);
   return `${what}-${number}-${box}-${place}@${box === "r0" ? remote : local}`;
 }

@@ -1,11 +1,11 @@
 import { bundle } from "./program.ts";
 import { newCounts, simulate } from "./simulate.ts";
 import { parseArgs } from "node:util";
-const { values } = parseArgs({ options: { seeds: { type: "string", default: "20" }, seed: { type: "string" }, step: { type: "string" }, state: { type: "string" }, cuts: { type: "string", default: "60" }, trace: {type: "boolean"} } });
+const { values } = parseArgs({ options: { seeds: { type: "string", default: "20" }, seed: { type: "string" }, from: { type: "string", default: "1" }, step: { type: "string" }, state: { type: "string" }, cuts: { type: "string", default: "60" }, trace: {type: "boolean"} } });
 const factory = await bundle();
 const counts = newCounts();
 const t0 = performance.now();
-const first = Number(values.seed ?? 1);
+const first = Number(values.seed ?? values.from);
 const n = values.seed ? 1 : Number(values.seeds);
 for (let seed = first; seed < first + n; seed++)
   simulate(seed, { factory, cuts: Number(values.cuts), perCall: 3, only: values.step ? { step: Number(values.step), which: values.state ? Number(values.state) : undefined } : undefined, trace: values.step || values.trace ? console.log : undefined }, counts);
