@@ -1,12 +1,12 @@
 /**
  * qmail-clean(8): removes files from the queue as qmail-send asks on descriptor 0 (`foop/ID`, `todo/ID`, each with a
  * NUL), and answers on descriptor 1: `+` done, `!` could not remove, `x` not understood. Old files in pid, and those in
- * intd whose message is gone, it removes by itself.
+ * intd and todo whose message is gone, it removes by itself.
  */
 import { statSync } from "node:fs";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { type QueueDirectory, queueRoot } from "../core/queue/paths.ts";
-import { removeFiles, sweepIntd, sweepPid } from "../core/queue/remove.ts";
+import { removeFiles, sweepEnvelopes, sweepPid } from "../core/queue/remove.ts";
 import { Reader, writeAll } from "../core/sys/fd.ts";
 import { becomeOwnerOf } from "../core/users/identity.ts";
 
@@ -25,7 +25,7 @@ const sweepEvery = 31;
 
 export function main(): number {
   enterQueue();
-  sweepIntd();
+  sweepEnvelopes();
   const input = new Reader(0);
   for (let count = 0; ; count++) {
     if (count % sweepEvery === 0) sweepPid();

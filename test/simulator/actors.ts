@@ -1,6 +1,7 @@
 /** The parts of a mail system, each a process with production code in it. */
 import { constants } from "node:fs";
 import { addressed, local, type OrderPlan, type Plan } from "./plan.ts";
+import type { Truth } from "./truth.ts";
 import { home, type Process, queue, type World } from "./world.ts";
 
 const { O_WRONLY, O_NONBLOCK, O_RDONLY } = constants;
@@ -202,7 +203,8 @@ export class System {
   }
 
   #fellOver(send: Process, thrown: unknown): void {
-    this.#world.problem("qmail-send fell over:", thrown);
+    if (this.#world.truth.excuses === 0) this.#world.problem("qmail-send fell over:", thrown);
+    this.#world.fallen++;
     this.#world.kill(send);
   }
 }
@@ -222,7 +224,7 @@ class Cleaner {
     this.#process = world.process("qmail-clean");
     this.#process.onDeath = lost;
     world.after(world.random.of([0, 0, 5]), this.#process, () => {
-      this.#process.program.sweepIntd();
+      this.#process.program.sweepEnvelopes();
       this.#process.program.sweepPid();
     });
   }
@@ -282,7 +284,9 @@ class Deliveries {
     const { recipient, report } = order;
     const attempt = truth.attempts.get(recipient) ?? 0;
     truth.attempts.set(recipient, attempt + 1);
-    const { what = "fail", box = "" } = addressed(recipient) ?? {};
+    const { what = "fail", number = 0, box = "" } = addressed(recipient) ?? {};
+    if (what !== "s" && truth.held.has(number)) this.#world.problem(`${recipient} is tried though it is held`);
+    if (what !== "s" && truth.over.has(number)) this.#world.problem(`${recipient} is tried though it was removed`);
     const outcome = this.#outcome(what, attempt);
     if (outcome !== "K") {
       const process = this.#world.process("spawner");
@@ -489,9 +493,14 @@ export function giveOrder(world: World, { verb, among }: Pick<OrderPlan, "verb" 
         );
         const numbers = chosen.flatMap(({ recipients }) => recipients.map(({ address }) => addressed(address)?.number ?? 0));
         if (verb === "remove") for (const number of numbers) world.truth.removed.add(number);
+        for (const number of numbers) if (verb === "release") world.truth.held.delete(number);
+        for (const number of numbers) if (verb === "hold") world.truth.released.delete(number);
         if (chosen.length === 0) return;
         const targets = chosen.map(({ id, identity }) => ({ id, identity }));
-        await program.giveOrder({ verb, text: "ordered\n", targets });
+        const outcomes = await program.giveOrder({ verb, text: "ordered\n", targets });
+        for (const { id, recipients } of chosen)
+          for (const { address } of recipients)
+            if (outcomes.get(id) === "done") learn(world.truth, verb, addressed(address)?.number ?? 0);
       };
       world.follow(
         process,
@@ -505,6 +514,13 @@ export function giveOrder(world: World, { verb, among }: Pick<OrderPlan, "verb" 
     },
     { nests: false },
   );
+}
+
+/** What an operator was told is so from now on. */
+function learn(truth: Truth, verb: OrderPlan["verb"], number: number): void {
+  if (verb === "hold") truth.held.add(number);
+  if (verb === "release") truth.released.add(number);
+  if (verb === "remove" || verb === "bounce") truth.over.add(number);
 }
 
 /** `qmail queue repair`, before qmail-send is started. */

@@ -1,37 +1,38 @@
-/** Which barrier a sync is: by the functions of production code that called it, and what it syncs. */
+/** Which barrier a sync is: by the function of production code that called it, and what it syncs. */
 import { placeOf } from "./world.ts";
 
-/** Functions that only pass on, and those of the simulator. */
+/** Functions that only pass on. */
 const passing = new Set([
-  "anonymous",
-  "<anonymous>",
   "syncFile",
   "syncDirectory",
   "syncFileSystem",
   "syncFileSystemOf",
+  "syncNames",
   "withOpen",
+  "filesBarrier",
+  "namesBarrier",
+  "barrier",
+  "settle",
   "attempt",
-  "attempt2",
   "during",
   "duringWrite",
   "syncNow",
+  "writeDurably",
   "each",
   "all",
   "map",
   "forEach",
 ]);
 
-const most = 2;
-
 /** `commit: fsync mess`. */
 export function barrierAt(call: string, path: string): string {
-  const lines = (new Error().stack ?? "").split("\n");
-  // Our own frames are those of files; production code was evaluated.
-  const names = lines
-    .map((line) => /^\s*at (?:async )?(?:new )?([\w#$.<>]+)/.exec(line)?.[1] ?? "")
-    .filter((name) => name !== "" && !passing.has(name));
-  const from = names.findIndex((name) => name === "fsyncSync" || name === "syncFileSystem");
-  const chain = names.slice(from + 1).slice(0, most);
-  const what = call === "syncfs" ? "syncfs" : `${call.replace(" directory", "")} ${placeOf(path)}`;
-  return `${chain.join(" < ")}: ${what}`;
+  const stack = new Error().stack ?? "";
+  const frames = stack.split("\n").map((line) => /^\s*at (?:async )?(?:new )?([\w#$]+) \(/.exec(line)?.[1] ?? "");
+  // The bundle numbers functions that share a name.
+  const names = frames.map((name) => name.replace(/\d+$/, ""));
+  const own = names.findIndex((name) => name === "fsyncSync" || name === "syncFileSystem");
+  const caller = names.slice(own + 1).find((name) => name !== "" && name !== "anonymous" && !passing.has(name));
+  // A message's file is known by its first name.
+  const place = placeOf(path).replace(/^pid$/, "mess");
+  return `${caller ?? "?"}: ${call === "syncfs" ? call : `fsync ${call === "fsync directory" ? "" : "file "}${place}`}`;
 }

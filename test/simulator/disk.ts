@@ -10,8 +10,11 @@
  *            takes its new names along, or not
  *
  * What was written to a file and not synced is kept, lost or older, sector by sector, and so is its length, in every mode.
- * A sync that fails drops what it should have written, and the next one knows nothing of it. The number of a file is
- * the next one's as soon as its last name and its last descriptor are gone.
+ * A sync that fails drops what it should have written, and the next one knows nothing of it.
+ *
+ * With a journal the number of a file is the next one's as soon as its last name and its last descriptor are gone. btrfs
+ * never gives one twice; nor does posix, where it would lead to what no file system of Linux does: the removal of a
+ * message's file is kept and its number given away, but the removal of its envelope before that is lost.
  */
 import { Random } from "./random.ts";
 
@@ -333,8 +336,7 @@ export class Disk {
   #allocate(kind: Kind): Node {
     // The lowest, as ext4 does in a directory's group: soon after it was freed.
     this.#free.sort((one, other) => one - other);
-    // btrfs never gives a number twice.
-    const number = (this.mode === "btrfs" ? undefined : this.#free.shift()) ?? this.#next++;
+    const number = (this.mode === "journal" ? this.#free.shift() : undefined) ?? this.#next++;
     const node = new Node(kind, number, this.time());
     const before = this.#before.get(number);
     if (before !== undefined) node.needs = [...before.needs, ...before.removals];

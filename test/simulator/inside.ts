@@ -16,7 +16,7 @@ export { mendStates } from "../../src/core/queue/mend-states.ts";
 export { mendNames } from "../../src/core/queue/mending.ts";
 export { lockForSending } from "../../src/core/queue/queue-lock.ts";
 export { queuedMessages } from "../../src/core/queue/queued.ts";
-export { sweepIntd, sweepPid } from "../../src/core/queue/remove.ts";
+export { sweepEnvelopes, sweepPid } from "../../src/core/queue/remove.ts";
 export { pullTrigger } from "../../src/core/queue/trigger.ts";
 export { Flusher } from "../../src/core/sys/flusher.ts";
 export { answer } from "../../src/programs/qmail-clean.ts";

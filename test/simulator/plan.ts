@@ -67,11 +67,13 @@ export function scenarioOf(seed: number, mode?: Mode): Scenario {
   const burst = random.chance(0.5) ? 20 : 3000;
   const plans = Array.from({ length: count }, (_, index) => planOf(index + 1, random.below(burst), random));
   const orders: OrderPlan[] = [];
-  if (random.chance(0.4)) {
-    const verb = random.of(["hold", "retry", "remove", "bounce"] as const);
+  for (let count = random.of([0, 0, 1, 2]); count > 0; count--) {
+    const verb = random.of(["hold", "hold", "retry", "remove", "bounce"] as const);
     const rest = random.below(2);
-    orders.push({ at: random.below(burst + 500), verb, among: (number) => number % 2 === rest });
-    if (verb === "hold") orders.push({ at: burst + 2000, verb: "release", among: () => true });
+    const among = random.chance(0.5) ? () => true : (number: number) => number % 2 === rest;
+    const at = random.of([random.below(burst + 50), burst + 200, 50_000]);
+    orders.push({ at, verb, among });
+    if (verb === "hold") orders.push({ at: at + random.of([20, 2000]), verb: "release", among: () => true });
   }
   return {
     seed,

@@ -13,6 +13,10 @@ export class Truth {
   readonly acknowledged = new Set<number>();
   /** Messages that an operator ordered to be removed. */
   readonly removed = new Set<number>();
+  /** Messages of which an operator was told that they are held, released, or over. */
+  readonly held = new Set<number>();
+  readonly released = new Set<number>();
+  readonly over = new Set<number>();
   /** How often each recipient was tried. */
   readonly attempts = new Map<string, number>();
   /** What other hosts took. */
@@ -22,7 +26,7 @@ export class Truth {
 
   copy(): Truth {
     const copy = new Truth();
-    for (const name of ["begun", "acknowledged", "removed"] as const)
+    for (const name of ["begun", "acknowledged", "removed", "held", "released", "over"] as const)
       for (const number of this[name]) copy[name].add(number);
     for (const [recipient, count] of this.attempts) copy.attempts.set(recipient, count);
     copy.remote.push(...this.remote);

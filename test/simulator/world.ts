@@ -94,6 +94,10 @@ export class World implements Kernel {
   now: number;
   /** Calls so far. */
   step = 0;
+  /** How often a barrier was left out. */
+  leftOut = 0;
+  /** How often qmail-send ended because a call failed. */
+  fallen = 0;
   /** What nobody foresaw. */
   readonly problems: string[] = [];
   /** Whoever listens to lock/trigger. */
@@ -246,6 +250,7 @@ export class World implements Kernel {
     if (without === undefined && barriers === undefined) return false;
     const name = barrierAt(call, path);
     barriers?.add(name);
+    if (name === without) this.leftOut++;
     return name === without;
   }
 
