@@ -400,10 +400,13 @@ class Deliveries {
 const headerOf = ({ sender, recipient }: Order): Buffer =>
   Buffer.from(`Return-Path: <${sender}>\nDelivered-To: ${recipient}\n`, "latin1");
 
+type Group = InstanceType<Process["program"]["GroupCommit"]>;
+
 /** Who submits. */
 export class Submitters {
   readonly #world: World;
-  #resident: { process: Process; group: InstanceType<Process["program"]["GroupCommit"]> } | undefined;
+  #process: Process | undefined;
+  #group: Group | undefined;
 
   constructor(world: World) {
     this.#world = world;
@@ -440,29 +443,30 @@ export class Submitters {
   }
 
   #server(): Process {
-    const known = this.#resident?.process;
-    if (known !== undefined && !known.dead) return known;
-    const process = this.#world.process("qmail-queue, resident");
-    this.#resident = undefined;
-    return this.#begin(process);
+    if (this.#process === undefined || this.#process.dead) {
+      this.#process = this.#world.process("qmail-queue, resident");
+      this.#group = undefined;
+    }
+    return this.#process;
   }
 
-  #begin(process: Process): Process {
-    const folders = ["mess/0", "mess/1", "mess/2"];
+  /** As `qmail-queue --resident` begins. */
+  #groupOf(process: Process): Group | undefined {
+    const places = ["pid", "intd", "todo", "mess/0", "mess/1", "mess/2"].map((each) => `${queue}/${each}`);
     try {
-      const places = ["", "/pid", "/intd", "/todo", ...folders.map((each) => `/${each}`)].map((each) => `${queue}${each}`);
-      const flusher = new process.program.Flusher([queue, ...places]);
-      const group = new process.program.GroupCommit(flusher, () => this.#world.now);
-      this.#resident = { process, group };
+      this.#group ??= new process.program.GroupCommit(
+        new process.program.Flusher([queue, ...places]),
+        () => this.#world.now,
+      );
     } catch (thrown) {
       if (!isFailure(thrown)) throw thrown;
     }
-    return process;
+    return this.#group;
   }
 
   #together(process: Process, plan: Plan): void {
     const { truth } = this.#world;
-    const group = this.#resident?.group;
+    const group = this.#groupOf(process);
     if (group === undefined) return;
     truth.begun.add(plan.number);
     this.#world.follow(
