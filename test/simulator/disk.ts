@@ -34,6 +34,8 @@ export function failure(code: string, call: string, path = ""): Error {
 interface Operation {
   changes: { directory: Node; name: string; from: Node | undefined; to: Node | undefined }[];
   durable: boolean;
+  /** What gave a renamed file the name that it loses: a file does not arrive where it never set off. */
+  needs: Operation[];
 }
 
 /** What an inode is. Buffers are never written to once they are here. */
@@ -145,10 +147,14 @@ export class Disk {
     const node = old.directory.entries.get(old.name);
     if (node === undefined) throw failure("ENOENT", "rename", from);
     if (fresh.directory.entries.get(fresh.name) === node) return;
-    this.#change([
+    const named = this.#pending.findLast(({ changes }) =>
+      changes.some(({ directory, name, to }) => directory === old.directory && name === old.name && to === node),
+    );
+    const moved = [
       { ...fresh, to: node },
       { ...old, to: undefined },
-    ]);
+    ];
+    this.#change(moved, named === undefined ? [] : [named]);
   }
 
   /** The names in a directory, in an order of its own. */
@@ -349,8 +355,8 @@ export class Disk {
     this.#before.set(node.number, node);
   }
 
-  #change(changes: { directory: Node; name: string; to: Node | undefined }[]): void {
-    const operation: Operation = { changes: [], durable: false };
+  #change(changes: { directory: Node; name: string; to: Node | undefined }[], needs: Operation[] = []): void {
+    const operation: Operation = { changes: [], durable: false, needs };
     const released: Node[] = [];
     for (const { directory, name, to } of changes) {
       const from = directory.entries.get(name);
@@ -415,8 +421,8 @@ export class Disk {
 
   /** A number is given away once: whoever keeps its second file keeps the removal of the first. */
   #require(operation: Operation | undefined, keep: (needed: Operation) => void): void {
-    for (const { to } of operation?.changes ?? [])
-      for (const needed of to?.needs ?? []) if (this.#pending.includes(needed)) keep(needed);
+    const needs = [...(operation?.needs ?? []), ...(operation?.changes ?? []).flatMap(({ to }) => to?.needs ?? [])];
+    for (const needed of needs) if (this.#pending.includes(needed)) keep(needed);
   }
 
   /** What is durable without anything pending before it. */

@@ -125,6 +125,29 @@ const isHeld = (disk: Disk): boolean => [...disk.filesBelow(`${queue}/hold`)].le
 
 const byNumber = (plans: readonly Plan[]): Map<number, Plan> => new Map(plans.map((plan) => [plan.number, plan]));
 
+/** Leaves out one barrier in runs that meet it, until something is wrong, or these seeds are over. */
+export function withoutBarrier(barrier: string, seeds: readonly number[], options: Options): Counts & { seeds: number } {
+  const counts = newCounts();
+  let tried = 0;
+  for (const seed of seeds) {
+    if (counts.failures.length > 0) break;
+    tried++;
+    simulate(seed, { ...options, without: barrier }, counts);
+  }
+  return { ...counts, seeds: tried };
+}
+
+/** Which of these seeds meet each barrier. */
+export function barriersIn(seeds: readonly number[], options: Options): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  for (const seed of seeds) {
+    const barriers = new Set<string>();
+    simulate(seed, { ...options, cuts: 0, barriers }, newCounts());
+    for (const barrier of barriers) found.set(barrier, [...(found.get(barrier) ?? []), seed]);
+  }
+  return found;
+}
+
 export function newCounts(): Counts {
   return { runs: 0, calls: 0, states: 0, byStep: new Map(), acknowledged: 0, duplicates: 0, failures: [] };
 }
