@@ -97,7 +97,8 @@ export class System {
     this.#cleaner = new Cleaner(
       world,
       (text) => {
-        if (!send.dead) this.#hear(send, (manager) => manager.cleanerAnswered(Buffer.from(text), world.seconds));
+        if (!send.dead)
+          this.#hear(send, (manager) => manager.cleanerAnswered(Buffer.from(text), world.seconds));
       },
       () => {
         if (!send.dead) this.#hear(send, (manager) => manager.cleanerLost());
@@ -285,8 +286,10 @@ class Deliveries {
     const attempt = truth.attempts.get(recipient) ?? 0;
     truth.attempts.set(recipient, attempt + 1);
     const { what = "fail", number = 0, box = "" } = addressed(recipient) ?? {};
-    if (what !== "s" && truth.held.has(number)) this.#world.problem(`${recipient} is tried though it is held`);
-    if (what !== "s" && truth.over.has(number)) this.#world.problem(`${recipient} is tried though it was removed`);
+    if (what !== "s" && truth.held.has(number))
+      this.#world.problem(`${recipient} is tried though it is held`);
+    if (what !== "s" && truth.over.has(number))
+      this.#world.problem(`${recipient} is tried though it was removed`);
     const outcome = this.#outcome(what, attempt);
     if (outcome !== "K") {
       const process = this.#world.process("spawner");
@@ -294,7 +297,8 @@ class Deliveries {
         report(`${outcome}because\n`);
         this.#world.exit(process);
       });
-    } else if (box.startsWith("r")) this.#alone("qmail-remote", order, (process, fd) => this.#toRemote(process, fd, order));
+    } else if (box.startsWith("r"))
+      this.#alone("qmail-remote", order, (process, fd) => this.#toRemote(process, fd, order));
     else if (box.startsWith("b"))
       this.#alone("qmail-local, mbox", order, (process, fd) => {
         process.program.appendToMbox(`/mail/${box}/mbox`, Buffer.from(`From x\n${headerOf(order)}`), fd);
@@ -347,7 +351,9 @@ class Deliveries {
     if (this.#batch.length > 1) return;
     this.#worker ??= this.#world.process("qmail-local, warm");
     const worker = this.#worker;
-    this.#world.after(this.#world.random.of([0.5, 20]), worker, () => this.#deliverBatch(worker), { nests: false });
+    this.#world.after(this.#world.random.of([0.5, 20]), worker, () => this.#deliverBatch(worker), {
+      nests: false,
+    });
     worker.onDeath = () => {
       this.#worker = undefined;
       for (const { order: lost } of this.#batch.splice(0)) lost.report("Zcrashed\n");
@@ -394,7 +400,6 @@ class Deliveries {
       (thrown) => this.#world.problem("the warm qmail-local fell over:", thrown),
     );
   }
-
 }
 
 const headerOf = ({ sender, recipient }: Order): Buffer =>
@@ -415,7 +420,12 @@ export class Submitters {
   submit(plan: Plan, delay: number): void {
     const one = plan.way === "one-shot";
     const process = one ? this.#world.process("qmail-queue") : this.#server();
-    this.#world.after(delay, process, () => (one ? this.#alone(process, plan) : this.#together(process, plan)), { nests: one });
+    this.#world.after(
+      delay,
+      process,
+      () => (one ? this.#alone(process, plan) : this.#together(process, plan)),
+      { nests: one },
+    );
   }
 
   #intake(process: Process, { sender, recipients, text }: Plan) {
@@ -426,7 +436,12 @@ export class Submitters {
       uid: 1000,
       deadline: this.#world.now + 3_600_000,
       message: [text.subarray(0, half), text.subarray(half)],
-      envelope: [program.envelopeOf(Buffer.from(sender), recipients.map((recipient) => Buffer.from(recipient)))],
+      envelope: [
+        program.envelopeOf(
+          Buffer.from(sender),
+          recipients.map((recipient) => Buffer.from(recipient)),
+        ),
+      ],
     };
   }
 
@@ -484,7 +499,11 @@ export class Submitters {
 }
 
 /** An operator gives an order to every message of which that is true. */
-export function giveOrder(world: World, { verb, among }: Pick<OrderPlan, "verb" | "among">, delay: number): void {
+export function giveOrder(
+  world: World,
+  { verb, among }: Pick<OrderPlan, "verb" | "among">,
+  delay: number,
+): void {
   const process = world.process("qmail queue");
   world.after(
     delay,
@@ -495,7 +514,9 @@ export function giveOrder(world: World, { verb, among }: Pick<OrderPlan, "verb" 
         const chosen = [...program.queuedMessages(program.realDisk)].filter(({ recipients }) =>
           recipients.some(({ address }) => among(addressed(address)?.number ?? 0)),
         );
-        const numbers = chosen.flatMap(({ recipients }) => recipients.map(({ address }) => addressed(address)?.number ?? 0));
+        const numbers = chosen.flatMap(({ recipients }) =>
+          recipients.map(({ address }) => addressed(address)?.number ?? 0),
+        );
         if (verb === "remove") for (const number of numbers) world.truth.removed.add(number);
         for (const number of numbers) if (verb === "release") world.truth.held.delete(number);
         for (const number of numbers) if (verb === "hold") world.truth.released.delete(number);
@@ -511,7 +532,8 @@ export function giveOrder(world: World, { verb, among }: Pick<OrderPlan, "verb" 
         run(),
         () => world.exit(process),
         (thrown) => {
-          if (!(thrown instanceof program.Exit) && !isFailure(thrown)) world.problem("qmail queue fell over:", thrown);
+          if (!(thrown instanceof program.Exit) && !isFailure(thrown))
+            world.problem("qmail queue fell over:", thrown);
           world.exit(process);
         },
       );
@@ -547,7 +569,9 @@ export function repair(world: World): void {
 
 export const directories = [
   ...["pid", "intd", "todo", "bounce", "hold", "ask", "lock"].map((name) => `${queue}/${name}`),
-  ...["mess", "info", "local", "remote"].flatMap((name) => [0, 1, 2].map((folder) => `${queue}/${name}/${folder}`)),
+  ...["mess", "info", "local", "remote"].flatMap((name) =>
+    [0, 1, 2].map((folder) => `${queue}/${name}/${folder}`),
+  ),
   ...["m0", "m1", "m9"].flatMap((box) => ["tmp", "new", "cur"].map((folder) => `/mail/${box}/${folder}`)),
   "/mail/b0",
   `${home}/control`,

@@ -27,11 +27,15 @@ const passing = new Set([
 /** `commit: fsync mess`. */
 export function barrierAt(call: string, path: string): string {
   const stack = new Error().stack ?? "";
-  const frames = stack.split("\n").map((line) => /^\s*at (?:async )?(?:new )?([\w#$]+) \(/.exec(line)?.[1] ?? "");
+  const frames = stack
+    .split("\n")
+    .map((line) => /^\s*at (?:async )?(?:new )?([\w#$]+) \(/.exec(line)?.[1] ?? "");
   // The bundle numbers functions that share a name.
   const names = frames.map((name) => name.replace(/\d+$/, ""));
   const own = names.findIndex((name) => name === "fsyncSync" || name === "syncFileSystem");
-  const caller = names.slice(own + 1).find((name) => name !== "" && name !== "anonymous" && !passing.has(name));
+  const caller = names
+    .slice(own + 1)
+    .find((name) => name !== "" && name !== "anonymous" && !passing.has(name));
   // A message's file is known by its first name.
   const place = placeOf(path).replace(/^pid$/, "mess");
   return `${caller ?? "?"}: ${call === "syncfs" ? call : `fsync ${call === "fsync directory" ? "" : "file "}${place}`}`;

@@ -50,7 +50,15 @@ export interface Table {
   next: number;
 }
 
-const { O_CREAT, O_EXCL, O_APPEND, O_TRUNC, O_DIRECTORY, O_ACCMODE = 3, O_RDONLY } = constants as typeof constants & {
+const {
+  O_CREAT,
+  O_EXCL,
+  O_APPEND,
+  O_TRUNC,
+  O_DIRECTORY,
+  O_ACCMODE = 3,
+  O_RDONLY,
+} = constants as typeof constants & {
   O_ACCMODE?: number;
 };
 
@@ -151,7 +159,13 @@ export function callsOf(kernel: Kernel, state: ProcessState, locks: Locks) {
     if (open.pipe === undefined) disk.closed(open.node);
   }
 
-  function readSync(fd: number, buffer: Uint8Array, offset = 0, length = buffer.length - offset, at: number | null = null) {
+  function readSync(
+    fd: number,
+    buffer: Uint8Array,
+    offset = 0,
+    length = buffer.length - offset,
+    at: number | null = null,
+  ) {
     const open = descriptor(fd);
     return call("read", open.path, () => {
       if (open.pipe !== undefined) return readPipe(open.pipe, buffer.subarray(offset, offset + length));
@@ -172,7 +186,13 @@ export function callsOf(kernel: Kernel, state: ProcessState, locks: Locks) {
   }
 
   /** As node:fs has it: bytes with offset, length and position, or a text with position and encoding. */
-  function writeSync(fd: number, what: Uint8Array | string, from?: number, length?: number | string, at?: number): number {
+  function writeSync(
+    fd: number,
+    what: Uint8Array | string,
+    from?: number,
+    length?: number | string,
+    at?: number,
+  ): number {
     const open = descriptor(fd);
     const isText = typeof what === "string";
     const bytes = isText

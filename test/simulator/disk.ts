@@ -16,7 +16,7 @@
  * never gives one twice; nor does posix, where it would lead to what no file system of Linux does: the removal of a
  * message's file is kept and its number given away, but the removal of its envelope before that is lost.
  */
-import { Random } from "./random.ts";
+import type { Random } from "./random.ts";
 
 export const modes = ["posix", "journal", "btrfs"] as const;
 export type Mode = (typeof modes)[number];
@@ -148,7 +148,9 @@ export class Disk {
     if (node === undefined) throw failure("ENOENT", "rename", from);
     if (fresh.directory.entries.get(fresh.name) === node) return;
     const named = this.#pending.findLast(({ changes }) =>
-      changes.some(({ directory, name, to }) => directory === old.directory && name === old.name && to === node),
+      changes.some(
+        ({ directory, name, to }) => directory === old.directory && name === old.name && to === node,
+      ),
     );
     const moved = [
       { ...fresh, to: node },
@@ -205,7 +207,8 @@ export class Disk {
 
   /** syncfs(2). */
   syncAll(fails = false): void {
-    for (const node of this.#all()) if (node.kind === "file") this.#writeBack(node, fails && this.#random.chance(0.5));
+    for (const node of this.#all())
+      if (node.kind === "file") this.#writeBack(node, fails && this.#random.chance(0.5));
     if (fails) throw failure("EIO", "syncfs");
     this.#commit(() => true);
   }
@@ -246,7 +249,9 @@ export class Disk {
 
   /** Without the operations that this one keeps, it could not be. */
   #names(choice: number): boolean[] {
-    return this.#pending.map((_, index) => (this.mode === "posix" ? (choice >> index) % 2 === 1 : index < choice));
+    return this.#pending.map((_, index) =>
+      this.mode === "posix" ? (choice >> index) % 2 === 1 : index < choice,
+    );
   }
 
   #someNames(random: Random): boolean[] {
@@ -259,7 +264,8 @@ export class Disk {
   after(cut: Cut, random: Random): Disk {
     const kept = this.#pending.map((operation, index) => operation.durable || cut.names[index] === true);
     for (let index = kept.length - 1; index >= 0; index--)
-      if (kept[index]) this.#require(this.#pending[index], (needed) => kept.splice(this.#pending.indexOf(needed), 1, true));
+      if (kept[index])
+        this.#require(this.#pending[index], (needed) => kept.splice(this.#pending.indexOf(needed), 1, true));
     const entries = new Map<Node, Map<string, Node>>();
     const of = (directory: Node): Map<string, Node> => {
       const known = entries.get(directory) ?? new Map(directory.safe.entries);
@@ -274,7 +280,11 @@ export class Disk {
     return this.#rebuilt(of, (node) => survivor(node, cut, random), random);
   }
 
-  #rebuilt(of: (directory: Node) => Map<string, Node>, contentOf: (node: Node) => Survivor, random: Random): Disk {
+  #rebuilt(
+    of: (directory: Node) => Map<string, Node>,
+    contentOf: (node: Node) => Survivor,
+    random: Random,
+  ): Disk {
     const disk = new Disk(this.mode, random);
     const copies = new Map<Node, Node>();
     const copy = (node: Node): Node => {
@@ -292,7 +302,9 @@ export class Disk {
     const taken = new Set([...copies.values()].map(({ number }) => number));
     if (taken.size !== copies.size) throw new Error("simulator: two files with one number");
     disk.#next = this.#next;
-    disk.#free = Array.from({ length: this.#next - 11 }, (_, index) => index + 11).filter((each) => !taken.has(each));
+    disk.#free = Array.from({ length: this.#next - 11 }, (_, index) => index + 11).filter(
+      (each) => !taken.has(each),
+    );
     disk.#tick = this.#tick;
     return disk;
   }
@@ -421,7 +433,10 @@ export class Disk {
 
   /** A number is given away once: whoever keeps its second file keeps the removal of the first. */
   #require(operation: Operation | undefined, keep: (needed: Operation) => void): void {
-    const needs = [...(operation?.needs ?? []), ...(operation?.changes ?? []).flatMap(({ to }) => to?.needs ?? [])];
+    const needs = [
+      ...(operation?.needs ?? []),
+      ...(operation?.changes ?? []).flatMap(({ to }) => to?.needs ?? []),
+    ];
     for (const needed of needs) if (this.#pending.includes(needed)) keep(needed);
   }
 
@@ -467,7 +482,10 @@ function survivor(node: Node, { data: how }: Cut, random: Random): Survivor {
       modified,
       accessed,
     };
-  const lengths = [safe.data.length, ...(node.lengthChanged ? node.versions.map(({ length }) => length) : [])];
+  const lengths = [
+    safe.data.length,
+    ...(node.lengthChanged ? node.versions.map(({ length }) => length) : []),
+  ];
   let data = patched(safe.data, random.of(lengths), [], safe.data);
   for (const index of dirty) {
     const version = random.of([undefined, ...node.versions]);

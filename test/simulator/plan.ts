@@ -55,7 +55,12 @@ export function planOf(number: number, at: number, random: Random): Plan {
     number,
     at,
     way: random.of(["one-shot", "one-shot", "resident"]),
-    sender: random.of([`s-${number}-m1-0@${local}`, `s-${number}-m1-0@${local}`, `s-${number}-r0-0@${remote}`, ""]),
+    sender: random.of([
+      `s-${number}-m1-0@${local}`,
+      `s-${number}-m1-0@${local}`,
+      `s-${number}-r0-0@${remote}`,
+      "",
+    ]),
     recipients: Array.from({ length: 1 + random.below(3) }, (_, place) => recipientOf(number, place, random)),
     text: textOf(number, random.of([0, 2, 30, 60, 150])),
   };
@@ -80,7 +85,9 @@ export function scenarioOf(seed: number, mode?: Mode): Scenario {
     mode: mode ?? modes[seed % modes.length] ?? "posix",
     plans,
     orders,
-    faults: random.chance(0.3) ? { rate: random.of([0.002, 0.01, 0.05]), most: random.of([1, 2, 6]) } : { rate: 0, most: 0 },
+    faults: random.chance(0.3)
+      ? { rate: random.of([0.002, 0.01, 0.05]), most: random.of([1, 2, 6]) }
+      : { rate: 0, most: 0 },
     kills: random.chance(0.3) ? { rate: 0.004, most: random.of([1, 2]) } : { rate: 0, most: 0 },
     stops: random.chance(0.15) ? [random.below(burst + 1000)] : [],
   };

@@ -4,7 +4,7 @@
  */
 import { constants } from "node:os";
 import { join } from "node:path";
-import { callsOf } from "./calls.ts";
+import type { callsOf } from "./calls.ts";
 import type * as inside from "./inside.ts";
 
 export type Inside = typeof inside;
@@ -114,7 +114,8 @@ export async function bundle(): Promise<Factory> {
     ],
   });
   const text = (await built.outputs[0]?.text()) ?? "";
-  const parameters = "surroundings, module, exports, process, Date, performance, Worker, self, Atomics, Bun, setImmediate";
+  const parameters =
+    "surroundings, module, exports, process, Date, performance, Worker, self, Atomics, Bun, setImmediate";
   const make = new Function("require", parameters, text);
   return (surroundings) => {
     const { now } = surroundings;
@@ -137,8 +138,14 @@ export async function bundle(): Promise<Factory> {
       { now },
       surroundings.Worker,
       surroundings.self,
-      { wait: (_array: unknown, _index: number, _value: number, milliseconds: number) => surroundings.pause(milliseconds) },
-      { spawn: (command: unknown[], { stdio }: { stdio: unknown[] }) => surroundings.spawn({ command, descriptors: stdio }) },
+      {
+        wait: (_array: unknown, _index: number, _value: number, milliseconds: number) =>
+          surroundings.pause(milliseconds),
+      },
+      {
+        spawn: (command: unknown[], { stdio }: { stdio: unknown[] }) =>
+          surroundings.spawn({ command, descriptors: stdio }),
+      },
       (act: () => void) => queueMicrotask(act),
     );
     return module.exports as Inside;

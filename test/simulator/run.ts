@@ -1,17 +1,66 @@
-import { bundle } from "./program.ts";
-import { newCounts, simulate } from "./simulate.ts";
+/**
+ * `npm run simulate`: the long form of the simulated disk.
+ *
+ *   --seeds 200 [--from N] [--mode posix|journal|btrfs] [--cuts 60]   many seeds; from 1 on, or from N
+ *   --barriers [--only WORDS] [--meet 400] [--most 60]                leave out each barrier in turn
+ *   --seed N [--step K [--state S]]                                   one again, with its calls if a step is named
+ */
 import { parseArgs } from "node:util";
-const { values } = parseArgs({ options: { seeds: { type: "string", default: "20" }, seed: { type: "string" }, from: { type: "string", default: "1" }, step: { type: "string" }, state: { type: "string" }, cuts: { type: "string", default: "60" }, trace: {type: "boolean"} } });
-const factory = await bundle();
-const counts = newCounts();
-const t0 = performance.now();
-const first = Number(values.seed ?? values.from);
-const n = values.seed ? 1 : Number(values.seeds);
-for (let seed = first; seed < first + n; seed++)
-  simulate(seed, { factory, cuts: Number(values.cuts), perCall: 3, only: values.step ? { step: Number(values.step), which: values.state ? Number(values.state) : undefined } : undefined, trace: values.step || values.trace ? console.log : undefined }, counts);
-const { byStep, failures, ...rest } = counts;
-console.log(rest, failures.length, ((performance.now() - t0) / 1000).toFixed(1));
-const kinds = new Map<string, number>();
-for (const f of failures) { const k = `${f.mode} ${f.kind} ${f.words[0]?.slice(0, 50).replace(/\d+/g, "#")}`; kinds.set(k, (kinds.get(k) ?? 0) + 1); }
-for (const [k, v] of kinds) console.log(v, k);
-for (const f of failures.slice(0, 8)) console.log(f.seed, f.mode, f.at, f.kind, f.words.slice(0, 3).join("\n").slice(0, 1500));
+import { printTable } from "../crash/table.ts";
+import { type Mode, modes } from "./disk.ts";
+import { bundle } from "./program.ts";
+import { barriersIn, newCounts, type Options, simulate, withoutBarrier } from "./simulate.ts";
+import { inWords, summary } from "./words.ts";
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: "string", default: "200" },
+    from: { type: "string", default: "1" },
+    mode: { type: "string" },
+    cuts: { type: "string", default: "60" },
+    seed: { type: "string" },
+    step: { type: "string" },
+    state: { type: "string" },
+    barriers: { type: "boolean", default: false },
+    only: { type: "string", default: "" },
+    meet: { type: "string", default: "400" },
+    most: { type: "string", default: "60" },
+  },
+});
+
+const mode: Mode | undefined = modes.find((known) => known === values.mode);
+const options: Options = { factory: await bundle(), mode, cuts: Number(values.cuts), perCall: 4 };
+
+function many(first: number, count: number, how: Options): void {
+  const counts = newCounts();
+  for (let seed = first; seed < first + count; seed++) simulate(seed, how, counts);
+  printTable("crash states by what was about to be done", summary.bySteps(counts));
+  printTable("the simulated disk", [summary.total(count, counts)]);
+  for (const failure of counts.failures.slice(0, 20)) console.log(inWords(failure));
+  if (counts.failures.length > 0) process.exitCode = 1;
+}
+
+function leaveOut(): void {
+  const seeds = Array.from({ length: Number(values.meet) }, (_, index) => index + Number(values.from));
+  const met = [...barriersIn(seeds, options)].sort(([one], [other]) => (one < other ? -1 : 1));
+  const rows = met
+    .filter(([barrier]) => barrier.includes(values.only))
+    .map(([barrier, where]) =>
+      summary.barrier(
+        barrier,
+        where.length,
+        withoutBarrier(barrier, where.slice(0, Number(values.most)), options),
+      ),
+    );
+  printTable("what is found where a barrier is left out", rows);
+}
+
+if (values.barriers) leaveOut();
+else if (values.seed === undefined) many(Number(values.from), Number(values.seeds), options);
+else if (values.step === undefined) many(Number(values.seed), 1, options);
+else
+  many(Number(values.seed), 1, {
+    ...options,
+    only: { step: Number(values.step), which: values.state === undefined ? undefined : Number(values.state) },
+    trace: console.log,
+  });

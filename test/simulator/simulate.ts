@@ -5,7 +5,7 @@ import { Disk, type Mode } from "./disk.ts";
 import { type Plan, planOf, type Scenario, scenarioOf } from "./plan.ts";
 import { Random } from "./random.ts";
 import { Truth } from "./truth.ts";
-import { type Factory, type Setting, queue, start, World } from "./world.ts";
+import { type Factory, queue, type Setting, start, World } from "./world.ts";
 
 /** A power cut: before which call, and what it left. */
 export interface Cut {
@@ -74,17 +74,23 @@ export function newDisk(mode: Mode, seed: number): Disk {
 }
 
 /** Lets a system run until nothing is left to do; what was wrong. */
-function live(world: World, plans: readonly Plan[], scenario: Scenario): { verdict: Verdict; problems: string[] } {
+function live(
+  world: World,
+  plans: readonly Plan[],
+  scenario: Scenario,
+): { verdict: Verdict; problems: string[] } {
   const { epoch } = world.setting;
   const system = new System(world);
   const submitters = new Submitters(world);
-  if (epoch > 0 && world.random.chance(0.15)) {
+  const repaired = epoch > 0 && world.random.chance(0.15);
+  if (repaired) {
     repair(world);
     world.advance(world.now);
   }
   system.start(world.random.of([0, 0, 30]));
   for (const plan of plans)
-    if (!world.truth.begun.has(plan.number)) submitters.submit(plan, epoch === 0 ? plan.at : world.random.below(60));
+    if (!world.truth.begun.has(plan.number))
+      submitters.submit(plan, epoch === 0 ? plan.at : world.random.below(60));
   if (epoch === 0) {
     for (const order of scenario.orders) giveOrder(world, order, order.at);
     for (const at of scenario.stops) {
@@ -105,7 +111,10 @@ function live(world: World, plans: readonly Plan[], scenario: Scenario): { verdi
     world.pass(1.6 * day);
     system.restart();
   }
-  return { verdict: checkEnd(world.disk, world.truth, byNumber(plans)), problems: world.problems };
+  return {
+    verdict: checkEnd(world.disk, world.truth, Object.assign(byNumber(plans), { repaired })),
+    problems: world.problems,
+  };
 }
 
 /** No message is held of which an operator was told that it is released. */
@@ -123,10 +132,15 @@ const isBusy = (disk: Disk): boolean =>
   leftOver(disk).some((path) => path.startsWith("todo/") || path.startsWith("info/"));
 const isHeld = (disk: Disk): boolean => [...disk.filesBelow(`${queue}/hold`)].length > 0;
 
-const byNumber = (plans: readonly Plan[]): Map<number, Plan> => new Map(plans.map((plan) => [plan.number, plan]));
+const byNumber = (plans: readonly Plan[]): Map<number, Plan> =>
+  new Map(plans.map((plan) => [plan.number, plan]));
 
 /** Leaves out one barrier in runs that meet it, until something is wrong, or these seeds are over. */
-export function withoutBarrier(barrier: string, seeds: readonly number[], options: Options): Counts & { seeds: number } {
+export function withoutBarrier(
+  barrier: string,
+  seeds: readonly number[],
+  options: Options,
+): Counts & { seeds: number } {
   const counts = newCounts();
   let tried = 0;
   for (const seed of seeds) {
@@ -159,10 +173,14 @@ export function simulate(seed: number, options: Options, counts: Counts): void {
   const seen = new Set<string>();
   const { only } = options;
   // How many there will be nobody knows before: those at every so many calls.
-  const every = only === undefined && options.without === undefined ? new Random("every", seed).of([1, 3, 10]) : 1;
+  const every =
+    only === undefined && options.without === undefined ? new Random("every", seed).of([1, 3, 10]) : 1;
   const explore = (world: World, label: string): void => {
     if (options.without !== undefined && world.leftOut === 0) return;
-    if (only !== undefined ? world.step !== only.step : world.step % every !== 0 || cuts.length >= options.cuts) return;
+    if (
+      only !== undefined ? world.step !== only.step : world.step % every !== 0 || cuts.length >= options.cuts
+    )
+      return;
     const random = new Random("cut", seed, world.step);
     for (const [which, cut] of world.disk.cuts(options.perCall, random).entries()) {
       const disk = world.disk.after(cut, new Random("after", seed, world.step, which));
@@ -213,14 +231,30 @@ function restart(
   const plans = [...scenario.plans, planOf(50, 0, random)];
   const at = { step, which, label };
   note(counts, seed, mode, at, checkDisk(disk, truth, byNumber(plans)), []);
-  const world = new World({ ...common, disk, truth, random, epoch: 1, now: cut.now + 40_000, calm: true, trace });
+  const world = new World({
+    ...common,
+    disk,
+    truth,
+    random,
+    epoch: 1,
+    now: cut.now + 40_000,
+    calm: true,
+    trace,
+  });
   const { verdict, problems } = live(world, plans, scenario);
   counts.calls += world.step;
   counts.duplicates += verdict.duplicates;
   note(counts, seed, mode, at, verdict, problems);
 }
 
-function note(counts: Counts, seed: number, mode: Mode, at: Failure["at"], verdict: Verdict, problems: readonly string[]): void {
+function note(
+  counts: Counts,
+  seed: number,
+  mode: Mode,
+  at: Failure["at"],
+  verdict: Verdict,
+  problems: readonly string[],
+): void {
   const left = verdict.left.filter((path) => !stray.test(path));
   const found = { ...verdict, left };
   if (problems.length > 0) counts.failures.push({ seed, mode, at, kind: "fell over", words: [...problems] });

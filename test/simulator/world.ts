@@ -7,12 +7,12 @@
  * interleaving that is left out. In return nothing needs threads, and a run takes milliseconds.
  */
 import { drainMicrotasks } from "bun:jsc";
-import { type Calls, callsOf, closeAll, Killed, type Kernel, Locks, type ProcessState, type Table } from "./calls.ts";
-import type { Disk } from "./disk.ts";
 import { barrierAt } from "./barriers.ts";
+import { callsOf, closeAll, type Kernel, Killed, Locks, type ProcessState, type Table } from "./calls.ts";
+import type { Disk } from "./disk.ts";
 import type { Scenario } from "./plan.ts";
-import type { Inside, Surroundings } from "./program.ts";
-import { Random } from "./random.ts";
+import type { Calls, Inside, Surroundings } from "./program.ts";
+import type { Random } from "./random.ts";
 import type { Truth } from "./truth.ts";
 
 export const home = "/home";
@@ -42,7 +42,7 @@ export interface Setting {
   now: number;
   /** Nothing fails, and nobody dies. */
   calm: boolean;
-  /** The barrier that is left out. */
+  /** The barrier that is left out, or several with "and" between them. */
   without?: string | undefined;
   /** Called before each call that finds the disk other than the one before. */
   explore?: ((world: World, label: string) => void) | undefined;
@@ -129,7 +129,12 @@ export class World implements Kernel {
   }
 
   /** Later, as that process. */
-  after(milliseconds: number, process: Process, run: () => void, how: Partial<Pick<Event, "nests" | "timer">> = {}): void {
+  after(
+    milliseconds: number,
+    process: Process,
+    run: () => void,
+    how: Partial<Pick<Event, "nests" | "timer">> = {},
+  ): void {
     this.#events.push({ at: this.now + milliseconds, process, run, nests: true, timer: false, ...how });
   }
 
@@ -149,7 +154,12 @@ export class World implements Kernel {
   }
 
   /** Follows what a process does asynchronously. */
-  follow<Result>(process: Process, work: Promise<Result>, done: (result: Result) => void, failed: (thrown: unknown) => void): void {
+  follow<Result>(
+    process: Process,
+    work: Promise<Result>,
+    done: (result: Result) => void,
+    failed: (thrown: unknown) => void,
+  ): void {
     work.then(done).catch((thrown: unknown) => {
       if (thrown instanceof Killed) this.kill(process);
       else failed(thrown);
@@ -170,7 +180,10 @@ export class World implements Kernel {
         this.#run(event);
         continue;
       }
-      const next = this.#events.reduce((first, { at, process }) => (process.dead ? first : Math.min(first, at)), Infinity);
+      const next = this.#events.reduce(
+        (first, { at, process }) => (process.dead ? first : Math.min(first, at)),
+        Infinity,
+      );
       if (next > until) return false;
       this.pass(next - this.now);
       return true;
@@ -190,7 +203,9 @@ export class World implements Kernel {
 
   #pick(nested: boolean): Event | undefined {
     this.#events = this.#events.filter(({ process }) => !process.dead);
-    const due = this.#events.filter(({ at, process, nests }) => at <= this.now && !process.inCall && (nests || !nested));
+    const due = this.#events.filter(
+      ({ at, process, nests }) => at <= this.now && !process.inCall && (nests || !nested),
+    );
     if (due.length === 0) return undefined;
     const event = this.random.of(due);
     this.#events.splice(this.#events.indexOf(event), 1);
@@ -242,7 +257,9 @@ export class World implements Kernel {
   }
 
   leave(process: Process, outcome: string): void {
-    this.setting.trace?.(`${this.step}: ${process.name}[${process.pid}] ${this.#line.slice(process.name.length + 1)}${outcome}`);
+    this.setting.trace?.(
+      `${this.step}: ${process.name}[${process.pid}] ${this.#line.slice(process.name.length + 1)}${outcome}`,
+    );
   }
 
   leavesOut(call: string, path: string): boolean {
@@ -250,8 +267,9 @@ export class World implements Kernel {
     if (without === undefined && barriers === undefined) return false;
     const name = barrierAt(call, path);
     barriers?.add(name);
-    if (name === without) this.leftOut++;
-    return name === without;
+    const leftOut = without?.split(" and ").includes(name) ?? false;
+    if (leftOut) this.leftOut++;
+    return leftOut;
   }
 
   wake(): boolean {
@@ -265,7 +283,10 @@ export class World implements Kernel {
       onmessage: ((event: { data: unknown }) => void) | undefined;
       onerror: unknown;
       readonly #thread: Process;
-      readonly #self: { onmessage?: (event: { data: unknown }) => void; postMessage?: (data: unknown) => void };
+      readonly #self: {
+        onmessage?: (event: { data: unknown }) => void;
+        postMessage?: (data: unknown) => void;
+      };
 
       constructor() {
         this.#thread = new Process(world, "flush thread", process.pid, process);
@@ -345,7 +366,11 @@ export function placeOf(path: string): string {
   const parts = path.split("/").filter((part) => part !== "");
   if (path.startsWith("/mail/")) {
     const [, , folder, file] = parts;
-    return folder === undefined ? "directory of mbox" : folder === "mbox" ? folder : `${file ? "" : "directory "}${folder}`;
+    return folder === undefined
+      ? "directory of mbox"
+      : folder === "mbox"
+        ? folder
+        : `${file ? "" : "directory "}${folder}`;
   }
   const [, , directory = "queue", second, third] = parts;
   const isSplit = ["mess", "info", "local", "remote"].includes(directory);
