@@ -1,10 +1,14 @@
 /** The quick form of the simulated disk (`npm run simulate` is the long one): power cuts at calls of a whole mail system. */
 import { describe, expect, test } from "bun:test";
+import { Killed } from "./calls.ts";
 import { type Disk, modes } from "./disk.ts";
+import { scenarioOf } from "./plan.ts";
 import { bundle } from "./program.ts";
 import { Random } from "./random.ts";
 import { newCounts, newDisk, type Options, simulate, withoutBarrier } from "./simulate.ts";
+import { Truth } from "./truth.ts";
 import { inWords } from "./words.ts";
+import { queue, start, World } from "./world.ts";
 
 const options: Options = { factory: await bundle(), cuts: 25, perCall: 4 };
 
@@ -41,6 +45,46 @@ for (const [barrier, kind, seed] of needed)
     const { failures } = withoutBarrier(barrier, [seed], options);
     expect(failures.map((failure) => failure.kind)).toContain(kind);
   });
+
+test("what is added to an mbox is there after a power cut, though whoever made it died before its name was durable", () => {
+  for (let calls = 1; calls < 20; calls++) {
+    const disk = newDisk("posix", 1);
+    const message = disk.create(`${queue}/mess/0/30`);
+    disk.write(message, Buffer.from("text\n"), 0);
+    const deliver = (most: number): void => {
+      const world = worldOn(disk, () => {
+        if (world.step <= most) return;
+        world.exit(process);
+        throw new Killed();
+      });
+      const process = world.process("qmail-local");
+      const fd = process.calls.fs.openSync(`${queue}/mess/0/30`);
+      process.program.appendToMbox("/mail/b0/mbox", Buffer.from("From x\n"), fd);
+    };
+    try {
+      deliver(calls);
+    } catch (thrown) {
+      if (!(thrown instanceof Killed)) throw thrown;
+    }
+    deliver(Number.POSITIVE_INFINITY);
+    for (let index = 0; index < 50; index++) {
+      const random = new Random(index);
+      const [cut] = disk.cuts(1, random);
+      const left = cut && disk.after(cut, random).find("/mail/b0/mbox");
+      expect(left?.data.toString()).toEndWith("From x\ntext\n\n");
+    }
+  }
+});
+
+function worldOn(disk: Disk, explore: () => void): World {
+  const setting = {
+    scenario: scenarioOf(1),
+    truth: new Truth(),
+    random: new Random(1),
+    factory: options.factory,
+  };
+  return new World({ ...setting, disk, epoch: 0, now: start, calm: true, explore });
+}
 
 describe("the disk", () => {
   const file = "/home/queue/todo/x";
