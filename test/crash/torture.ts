@@ -19,6 +19,8 @@ const forms: readonly string[][] = [
   ["power-cut.ts", "--cuts", cuts, "--scratch", scratch],
   ["weakened.ts", "--scratch", scratch],
   ["inject.ts", "--most", most],
+  ["../simulator/run.ts", "--seeds", "300"],
+  ["../simulator/run.ts", "--barriers"],
 ];
 
 let failed = 0;

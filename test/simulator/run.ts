@@ -43,15 +43,15 @@ function many(first: number, count: number, how: Options): void {
 function leaveOut(): void {
   const seeds = Array.from({ length: Number(values.meet) }, (_, index) => index + Number(values.from));
   const met = [...barriersIn(seeds, options)].sort(([one], [other]) => (one < other ? -1 : 1));
-  const rows = met
-    .filter(([barrier]) => barrier.includes(values.only))
-    .map(([barrier, where]) =>
-      summary.barrier(
-        barrier,
-        where.length,
-        withoutBarrier(barrier, where.slice(0, Number(values.most)), options),
-      ),
+  const names = met.filter(([barrier]) => barrier.includes(values.only));
+  const rows = names.map(([barrier, where]) => {
+    const counts = withoutBarrier(barrier, where.slice(0, Number(values.most)), options);
+    // It takes a while: each as it comes.
+    console.error(
+      `without ${barrier}: ${counts.failures[0] ? inWords(counts.failures[0]) : "nothing found"}`,
     );
+    return summary.barrier(barrier, where.length, counts);
+  });
   printTable("what is found where a barrier is left out", rows);
 }
 
