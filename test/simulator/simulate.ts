@@ -16,6 +16,8 @@ export interface Cut {
   disk: Disk;
   truth: Truth;
   now: number;
+  /** Power cuts before this one. */
+  before: number;
 }
 
 /** Something that is not as it has to be. */
@@ -190,7 +192,7 @@ export function simulate(seed: number, options: Options, counts: Counts): void {
       seen.add(signature);
       const truth = world.truth.copy();
       truth.excuses++;
-      cuts.push({ step: world.step, which, label, disk, truth, now: world.now });
+      cuts.push({ step: world.step, which, label, disk, truth, now: world.now, before: 0 });
     }
   };
   const common = { scenario, factory: options.factory, without: options.without, barriers: options.barriers };
@@ -221,31 +223,61 @@ function restart(
   counts: Counts,
   trace: Options["trace"],
 ): void {
-  const { step, which, label, truth, disk } = cut;
+  const { step, which, label, truth, disk, before } = cut;
   const { seed, mode } = scenario;
   counts.states++;
-  counts.byStep.set(label, (counts.byStep.get(label) ?? 0) + 1);
+  const kind = before === 0 ? label : "while recovering";
+  counts.byStep.set(kind, (counts.byStep.get(kind) ?? 0) + 1);
   trace?.(`power cut before call ${step} (${label}), state ${which}; on the disk:\n${disk.signature()}`);
-  const random = new Random("restart", seed, step, which);
+  const random = new Random("restart", seed, step, which, before);
   // One more message, which may get a number that was another's.
-  const plans = [...scenario.plans, planOf(50, 0, random)];
+  const plans = [
+    ...scenario.plans,
+    ...Array.from({ length: before + 1 }, (_, more) => extra(cut, seed, more)),
+  ];
   const at = { step, which, label };
   note(counts, seed, mode, at, checkDisk(disk, truth, byNumber(plans)), []);
+  // The power fails once more before all is done.
+  let second: Cut | undefined;
+  const draw = new Random("again", seed, step, which);
+  const chance = draw.chance(0.15) ? draw.of([0.1, 0.02, 0.005]) : 0;
+  const again = (world: World, word: string): void => {
+    if (second !== undefined || !draw.chance(chance)) return;
+    const [chosen] = world.disk.cuts(1, draw);
+    if (chosen === undefined) return;
+    const copy = world.truth.copy();
+    copy.excuses++;
+    const words = `${label}, and again before call ${world.step}, ${word}`;
+    second = {
+      ...cut,
+      label: words,
+      disk: world.disk.after(chosen, draw),
+      truth: copy,
+      now: world.now,
+      before: 1,
+    };
+  };
   const world = new World({
     ...common,
     disk,
     truth,
     random,
-    epoch: 1,
+    epoch: before + 1,
     now: cut.now + 40_000,
     calm: true,
+    explore: before === 0 ? again : undefined,
     trace,
   });
   const { verdict, problems } = live(world, plans, scenario);
   counts.calls += world.step;
   counts.duplicates += verdict.duplicates;
   note(counts, seed, mode, at, verdict, problems);
+  if (second !== undefined) restart(second, scenario, common, counts, trace);
 }
+
+/** A message that comes after a power cut. */
+const extra = ({ step, which }: Cut, seed: number, more: number): Plan =>
+  planOf(50 + more, 0, new Random("extra", seed, step, which, more));
 
 function note(
   counts: Counts,
