@@ -38,7 +38,14 @@ test("a seed does the same again", () => {
 });
 
 /** Barriers, what is wrong without them, and a seed that shows it. */
-const needed: readonly (readonly [string, string, number])[] = [];
+const needed: readonly (readonly [string, string, number])[] = [
+  ["commit: fsync file mess", "torn", 1],
+  ["commit: fsync directory todo", "lost", 1],
+  ["#commit: fsync file info", "left", 2],
+  ["#commit: fsync file remote", "lost", 1],
+  ["#commit: fsync directory info", "lost", 3],
+  ["#commit: fsync directory local", "lost", 3],
+];
 
 for (const [barrier, kind, seed] of needed)
   test(`left out and found: ${barrier}`, () => {
