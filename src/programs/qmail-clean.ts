@@ -1,19 +1,19 @@
 /**
  * qmail-clean(8): removes files from the queue as qmail-send asks on descriptor 0 (`foop/ID`, `todo/ID`, each with a
  * NUL), and answers on descriptor 1: `+` done, `!` could not remove, `x` not understood. Old files in pid, and those in
- * intd whose message is gone, it removes by itself.
+ * intd and todo whose message is gone, it removes by itself.
  */
 import { statSync } from "node:fs";
 import { Exit, isSystemError } from "../core/exit.ts";
 import { Cleaning } from "../core/queue/cleaning.ts";
 import { queuePath, queueRoot } from "../core/queue/paths.ts";
-import { sweepIntd } from "../core/queue/remove.ts";
+import { sweepEnvelopes } from "../core/queue/remove.ts";
 import { Reader, writeAll } from "../core/sys/fd.ts";
 import { becomeOwnerOf } from "../core/users/identity.ts";
 
 export function main(): number {
   enterQueue();
-  sweepIntd();
+  sweepEnvelopes();
   const cleaning = new Cleaning(queuePath);
   const input = new Reader(0);
   // Requests that came together are answered together.

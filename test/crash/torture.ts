@@ -73,6 +73,8 @@ const forms: readonly Form[] = [
     // Twelve programs that run once, twelve systems and servers; seven faults at calls.
     seconds: Math.min(Number(most), 45) * 7 * 12 * 0.25 + Math.min(Number(most), 110) * 7 * 12 * 2,
   },
+  { name: "simulator", words: ["../simulator/run.ts", "--seeds", "300"], mounts: false, seconds: 300 },
+  { name: "simulator", words: ["../simulator/run.ts", "--barriers"], mounts: false, seconds: 120 },
 ];
 
 const prefix = "qmail-torture-";

@@ -67,17 +67,18 @@ test("old files in pid go, whatever they are called, at the start and after 31 r
   expect(readdirSync(home.in("queue/pid")).sort()).toEqual(["directory", "young"]);
 });
 
-test("an envelope in intd whose message is gone goes at the start, but not where the folder is missing", async () => {
-  using home = new Home();
-  for (const name of ["31", "32", "033", "x"]) home.write(`queue/intd/${name}`, "x");
-  rmSync(home.in("queue/mess/9"), { recursive: true });
-  mkdirSync(home.in("queue/mess/23"));
-  expect(await clean(home, "")).toMatchObject({ code: 0, stdout: "" });
-  // 32 belongs into folder 9.
-  expect(home.left().filter((name) => name.startsWith("intd/"))).toEqual(
-    ["30", "32", "033", "x"].map((name) => `intd/${name}`).sort(),
-  );
-});
+for (const directory of ["intd", "todo"])
+  test(`an envelope in ${directory} whose message is gone goes at the start, but not where the folder is missing`, async () => {
+    using home = new Home();
+    for (const name of ["31", "32", "033", "x"]) home.write(`queue/${directory}/${name}`, "x");
+    rmSync(home.in("queue/mess/9"), { recursive: true });
+    mkdirSync(home.in("queue/mess/23"));
+    expect(await clean(home, "")).toMatchObject({ code: 0, stdout: "" });
+    // 32 belongs into folder 9.
+    expect(home.left().filter((name) => name.startsWith(`${directory}/`))).toEqual(
+      ["30", "32", "033", "x"].map((name) => `${directory}/${name}`).sort(),
+    );
+  });
 
 test("without pid it still answers; without a queue it does not start: 111", async () => {
   using home = new Home();

@@ -41,12 +41,10 @@ export function appendToMbox(path: string | Uint8Array, header: Uint8Array, mess
   try {
     const size = during("write", () => fstatSync(fd).size);
     try {
+      // An empty file may be a new one. Its name is made durable first: whoever finds something in it can rely on that.
+      if (size === 0) during("write", () => syncDirectory(directoryOf(name)));
       append(fd, header, message);
-      during("write", () => {
-        syncFile(fd);
-        // An empty file may be a new one, whose name is not durable yet.
-        if (size === 0) syncDirectory(directoryOf(name));
-      });
+      during("write", () => syncFile(fd));
     } catch (failure) {
       if (locked) restore(fd, size);
       throw failure;

@@ -3,8 +3,8 @@
  * power cut between two of them leaves what a restart understands: todo goes after intd (S4 does not need intd), and
  * mess last of all, because the message's id is the inode number of that file, and ext4 gives it to the next message
  * at once. Journals keep the order of removals, so that no barrier is needed: what a power cut brings back is
- * removed again. Where a file system does not (btrfs may make the removal of mess durable first), an orphan in intd
- * remains, which qmail-clean removes when it starts, or one in info, which qmail-send removes.
+ * removed again. Where a file system does not (btrfs may make the removal of mess durable first), an orphan in intd or
+ * todo remains, which qmail-clean removes when it starts, or one in info, which qmail-send removes.
  */
 import { readdirSync, statSync, unlinkSync } from "node:fs";
 import { dirname } from "node:path";
@@ -24,15 +24,16 @@ export function sweepPid(now = Math.floor(Date.now() / 1000)): void {
 }
 
 /**
- * Removes the files in intd whose message is gone; qmail-queue makes that first, and removes it last. Where the
+ * Removes the files in intd and todo whose message is gone; its file in mess is made first, and removed last. Where the
  * message's folder is missing as well, something else is wrong, and the file stays.
  */
-export function sweepIntd(): void {
-  for (const name of namesIn(`${queueRoot()}/intd/`)) {
-    if (!/^[1-9]\d{0,19}$/.test(name.toString("latin1"))) continue;
-    const id = BigInt(name.toString("latin1"));
-    remove(() => (isAlone(queuePath("mess", id)) ? queuePath("intd", id) : undefined));
-  }
+export function sweepEnvelopes(): void {
+  for (const directory of ["intd", "todo"] as const)
+    for (const name of namesIn(`${queueRoot()}/${directory}/`)) {
+      if (!/^[1-9]\d{0,19}$/.test(name.toString("latin1"))) continue;
+      const id = BigInt(name.toString("latin1"));
+      remove(() => (isAlone(queuePath("mess", id)) ? queuePath(directory, id) : undefined));
+    }
 }
 
 function isAlone(message: string): boolean {

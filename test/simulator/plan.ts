@@ -1,0 +1,101 @@
+/** What a seed asks of the system: messages, what becomes of their recipients, orders, and what goes wrong. */
+import { type Mode, modes } from "./disk.ts";
+import { Random } from "./random.ts";
+
+/** A message to be submitted. What is in it says which it is. */
+export interface Plan {
+  number: number;
+  /** Milliseconds after the start. */
+  at: number;
+  way: "one-shot" | "resident";
+  sender: string;
+  recipients: readonly string[];
+  text: Buffer;
+}
+
+export interface OrderPlan {
+  at: number;
+  verb: "hold" | "release" | "retry" | "remove" | "bounce";
+  /** For the messages whose number leaves this rest. */
+  among: (number: number) => boolean;
+}
+
+export interface Scenario {
+  seed: number;
+  mode: Mode;
+  plans: readonly Plan[];
+  orders: readonly OrderPlan[];
+  /** How often a call fails, and how many do at most. */
+  faults: { rate: number; most: number };
+  /** How often a process dies at a call, and how many do at most. */
+  kills: { rate: number; most: number };
+  /** When qmail-send is told to stop. */
+  stops: readonly number[];
+}
+
+export const local = "here.example";
+export const remote = "there.example";
+export const postmaster = `postmaster@${local}`;
+
+/** Text in which every sector says whose it is. */
+function textOf(number: number, lines: number): Buffer {
+  const body = Array.from({ length: lines }, (_, line) => `${number} line ${line} of ${lines}\n`);
+  return Buffer.from(`Subject: message ${number}\n\n${body.join("")}end of ${number}\n`);
+}
+
+/** `what-number-box@host`: the number is the message's. */
+function recipientOf(number: number, place: number, random: Random): string {
+  const what = random.of(["ok", "ok", "ok", "ok", "fail", "fail", "later1", "never"]);
+  const box = random.of(["m0", "m0", "m1", "b0", "r0"]);
+  return `${what}-${number}-${box}-${place}@${box === "r0" ? remote : local}`;
+}
+
+export function planOf(number: number, at: number, random: Random): Plan {
+  return {
+    number,
+    at,
+    way: random.of(["one-shot", "one-shot", "resident"]),
+    sender: random.of([
+      `s-${number}-m1-0@${local}`,
+      `s-${number}-m1-0@${local}`,
+      `s-${number}-r0-0@${remote}`,
+      "",
+    ]),
+    recipients: Array.from({ length: 1 + random.below(3) }, (_, place) => recipientOf(number, place, random)),
+    text: textOf(number, random.of([0, 2, 30, 60, 150])),
+  };
+}
+
+export function scenarioOf(seed: number, mode?: Mode): Scenario {
+  const random = new Random("scenario", seed);
+  const count = 1 + random.below(4);
+  const burst = random.chance(0.5) ? 20 : 3000;
+  const plans = Array.from({ length: count }, (_, index) => planOf(index + 1, random.below(burst), random));
+  const orders: OrderPlan[] = [];
+  for (let count = random.of([0, 0, 1, 2]); count > 0; count--) {
+    const verb = random.of(["hold", "hold", "retry", "remove", "bounce"] as const);
+    const rest = random.below(2);
+    const among = random.chance(0.5) ? () => true : (number: number) => number % 2 === rest;
+    const at = random.of([random.below(burst + 50), burst + 200, 50_000]);
+    orders.push({ at, verb, among });
+    if (verb === "hold") orders.push({ at: at + random.of([20, 2000]), verb: "release", among: () => true });
+  }
+  return {
+    seed,
+    mode: mode ?? modes[seed % modes.length] ?? "posix",
+    plans,
+    orders,
+    faults: random.chance(0.3)
+      ? { rate: random.of([0.002, 0.01, 0.05]), most: random.of([1, 2, 6]) }
+      : { rate: 0, most: 0 },
+    kills: random.chance(0.3) ? { rate: 0.004, most: random.of([1, 2]) } : { rate: 0, most: 0 },
+    stops: random.chance(0.15) ? [random.below(burst + 1000)] : [],
+  };
+}
+
+/** What an address asks for. */
+export function addressed(address: string): { what: string; number: number; box: string } | undefined {
+  if (address === postmaster) return { what: "ok", number: 0, box: "m9" };
+  const [, what, number, box] = /^([a-z]+\d*)-(\d+)-([mbr]\d)-\d@/.exec(address) ?? [];
+  return what === undefined || box === undefined ? undefined : { what, number: Number(number), box };
+}

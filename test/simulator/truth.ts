@@ -1,0 +1,36 @@
+/** What happened outside the disk: what the world was told, and what left for other hosts. A power cut takes none of it. */
+
+/** A message that somebody got. */
+export interface Delivered {
+  sender: string;
+  recipient: string;
+  content: Buffer;
+}
+
+export class Truth {
+  /** Messages whose submission began, and those that were acknowledged. */
+  readonly begun = new Set<number>();
+  readonly acknowledged = new Set<number>();
+  /** Messages that an operator ordered to be removed. */
+  readonly removed = new Set<number>();
+  /** Messages of which an operator was told that they are held, released, or over. */
+  readonly held = new Set<number>();
+  readonly released = new Set<number>();
+  readonly over = new Set<number>();
+  /** How often each recipient was tried. */
+  readonly attempts = new Map<string, number>();
+  /** What other hosts took. */
+  readonly remote: Delivered[] = [];
+  /** Reasons for which a recipient may get a message once more: power cuts, deaths, failed calls. */
+  excuses = 0;
+
+  copy(): Truth {
+    const copy = new Truth();
+    for (const name of ["begun", "acknowledged", "removed", "held", "released", "over"] as const)
+      for (const number of this[name]) copy[name].add(number);
+    for (const [recipient, count] of this.attempts) copy.attempts.set(recipient, count);
+    copy.remote.push(...this.remote);
+    copy.excuses = this.excuses;
+    return copy;
+  }
+}
