@@ -1,9 +1,10 @@
 /** Mail is read: Maildirs by others while mail is delivered to them, and by POP3. */
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { crowd } from "./crowd.ts";
 import type { Group } from "./row.ts";
-import { has, password, qmail, type World } from "./world.ts";
+import { has, nextSecond, password, qmail, type World } from "./world.ts";
 
 const to = "ann@test.example";
 const body = "\xe4\xf6\xfc\n.\n..two\nFrom here\n\nend\n";
@@ -52,16 +53,20 @@ async function open(world: World): Promise<void> {
     mkdirSync("/var/lib/dovecot", { recursive: true });
     await world.serve(["/usr/sbin/dovecot", "-F", "-c", settings], 1143);
   }
+  await world.smtpd();
   const pop = [`${qmail}/bin/qmail-popup`, "--listen", "127.0.0.1:110", "test.example"];
   await world.serve([...pop, `${qmail}/bin/checkpassword`, `${qmail}/bin/qmail-pop3d`, "Maildir"], 110);
 }
 
-/** Three messages are in ann's Maildir, older than this second. */
-async function three(world: World): Promise<void> {
+/** Mail for ann, until her Maildir has so many; older than this second, before which qmail-pop3d does not list it. */
+async function deliver(world: World, subjects: readonly string[], count: number): Promise<void> {
   for (const subject of subjects) await world.send(letter(subject), to);
-  await world.settled(() => world.maildir("ann").length === 3);
-  await Bun.sleep(1100);
+  await world.settled(() => world.maildir("ann").length === count);
+  await nextSecond();
 }
+
+/** Three messages are in ann's Maildir. */
+const three = (world: World): Promise<void> => deliver(world, subjects, 3);
 
 /** Without the field that getmail or mbsync adds by IMAP, and the empty lines that POP3 adds. */
 const withoutMark = (message: string): string =>
@@ -147,24 +152,22 @@ async function notmuch(world: World): Promise<string> {
   return "indexes three, its tag becomes a flag";
 }
 
-/** getmail, from a server with this port: everything, left there, not again, what is new, and gone. */
-async function getmail(
-  world: World,
-  type: "SimplePOP3Retriever" | "SimpleIMAPRetriever",
-  port: number,
-): Promise<string> {
-  const name = `getmail-${port}`;
-  const place = world.directory("ann", name);
-  const box = world.makeMaildir("ann", `${name}/box`);
-  const settings = (remove: boolean) => `[retriever]
-type = ${type}
+/** What fetches mail: writes its settings into the directory, for a Maildir in it; its command. */
+type Fetcher = (world: World, name: string, port: number, remove: boolean) => string[];
+
+const getmail =
+  (protocol: "POP3" | "IMAP"): Fetcher =>
+  (world, name, port, remove) => {
+    const place = world.at("ann", name);
+    const settings = `[retriever]
+type = Simple${protocol}Retriever
 server = 127.0.0.1
 port = ${port}
 username = ann
 password = ${password}
 [destination]
 type = Maildir
-path = ${box}/
+path = ${place}/box/
 [options]
 delete = ${remove}
 read_all = false
@@ -172,23 +175,133 @@ delivered_to = false
 received = false
 message_log = ${place}/log
 `;
+    world.write("ann", `${name}/getmailrc`, settings, 0o600);
+    return ["getmail", "--getmaildir", place, "--quiet"];
+  };
+
+const mpop: Fetcher = (world, name, port, remove) => {
+  const place = world.at("ann", name);
+  const settings = `account default
+host 127.0.0.1
+port ${port}
+tls off
+auth user
+user ann
+password ${password}
+keep ${remove ? "off" : "on"}
+uidls_file ${place}/uidls
+received_header off
+delivery maildir ${place}/box
+`;
+  return ["mpop", "--file", world.write("ann", `${name}/mpoprc`, settings, 0o600), "--quiet"];
+};
+
+/** It gives what it fetches to qmail-smtpd, for joe, with another name in Delivered-To. */
+const fetchmail: Fetcher = (world, name, port, remove) => {
+  const settings = `poll 127.0.0.1 protocol POP3 port ${port} uidl no dns
+user ann password "${password}" is joe@test.example here sslproto "" smtphost 127.0.0.1
+no rewrite pass8bits fetchlimit 0 ${remove ? "no keep" : "keep"}
+`;
+  const rc = world.write("ann", `${name}/fetchmailrc`, settings, 0o600);
+  const files = ["--fetchmailrc", rc, "--idfile", world.at("ann", name, "ids")];
+  // Its exit code 1 says that there is no mail.
+  const words = ["fetchmail", ...files, "--pidfile", world.at("ann", name, "pid"), "--nodetach", "--nosyslog"];
+  return ["sh", "-c", '"$@"; test $? -le 1', "fetchmail", ...words];
+};
+
+/** From a server with this port: everything, left there, not again, what is new, and gone. */
+async function fetched(world: World, fetcher: Fetcher, port: number, bySmtp = false): Promise<string> {
+  const name = `fetched-${port}-${fetcher.name || "getmail"}`;
+  world.directory("ann", name);
+  const box = bySmtp ? world.at("joe/Maildir") : world.makeMaildir("ann", `${name}/box`);
   const get = async (remove: boolean) => {
-    world.write("ann", `${name}/getmailrc`, settings(remove), 0o600);
-    await world.must("ann", ["getmail", "--getmaildir", place, "--quiet"]);
+    await world.must("ann", fetcher(world, name, port, remove));
+    await world.settled();
   };
   await three(world);
   await get(false);
   await get(false);
   areThree(textsOf(box));
-  await world.send(letter("four"), to);
-  await world.settled(() => world.maildir("ann").length === 4);
-  await Bun.sleep(1100);
+  await deliver(world, ["four"], 4);
   await get(false);
   assert.equal(filesOf(box).length, 4);
   await get(true);
   assert.equal(filesOf(box).length, 4);
-  await world.settled(() => world.maildir("ann").length === 0);
+  // A client that has seen a message already need not take it again to remove it.
+  const left = world.maildir("ann").length;
+  if (left > 0) assert.fail(`${left} messages were not deleted`);
   return "left there, not fetched again, the new one, deleted";
+}
+
+/** What a mail client does that leaves mail on the server for some days: it knows messages by their UIDL. */
+async function habit(world: World): Promise<string> {
+  const pop = (...words: string[]) =>
+    world.must("ann", ["curl", "-sS", "-u", `ann:${password}`, ...words]);
+  const uidl = async () => {
+    const lines = (await pop("-X", "UIDL", "pop3://127.0.0.1/")).trim().split("\r\n");
+    return new Map(lines.map((line) => line.split(" ")).map(([number = "", name = ""]) => [name, number]));
+  };
+  await three(world);
+  const first = await uidl();
+  assert.equal(first.size, 3);
+  const [oldest = "", middle = ""] = first.keys();
+  const text = await pop(`pop3://127.0.0.1/${first.get(oldest)}`);
+  // Another reader has seen one: its file has moved, with flags.
+  const imap = ["-X", "STORE 2 +FLAGS (\\Seen \\Flagged)", "imap://127.0.0.1:1143/INBOX"];
+  await pop(...imap);
+  assert.equal(world.maildir("ann").filter((path) => path.includes("/cur/") && /:2,FS$/.test(path)).length, 1);
+  await deliver(world, ["four"], 4);
+  const second = await uidl();
+  assert.deepEqual(
+    [...first.keys()].filter((name) => !second.has(name)),
+    [],
+  );
+  assert.equal(await pop(`pop3://127.0.0.1/${second.get(oldest)}`), text);
+  // A connection that breaks off deletes nothing: only QUIT does.
+  const login = `USER ann\nPASS ${password}\nDELE 1\n`;
+  const broken = connect({ port: 110, host: "127.0.0.1" });
+  broken.write(login.replaceAll("\n", "\r\n"));
+  for await (const answer of broken.setEncoding("latin1")) if (/^\+OK[^]*?\+OK[^]*?\+OK[^]*\+OK/.test(answer)) break;
+  broken.destroy();
+  assert.deepEqual([...(await uidl()).keys()], [...second.keys()]);
+  // Days later one is deleted, by its name.
+  await pop("-X", `DELE ${second.get(middle)}`, "-l", "pop3://127.0.0.1/").catch(() => "");
+  const third = await uidl();
+  assert.deepEqual(
+    [...third.keys()],
+    [...second.keys()].filter((name) => name !== middle),
+  );
+  return "names stay when files move and mail comes; a broken connection deletes nothing; one deleted by name";
+}
+
+/** mutt on a terminal: copies three, answers to none, flags one, deletes one; meanwhile mail comes. */
+async function mutt(world: World): Promise<string> {
+  world.makeMaildir("ann", "copies");
+  await three(world);
+  const keys = [
+    "<tag-pattern>~A<enter><tag-prefix-cond><copy-message>~/copies<enter><end-cond>",
+    "<untag-pattern>~A<enter>",
+    "<search>~s two<enter><flag-message>",
+    "<delete-pattern>~s one<enter>",
+    `<shell-escape>printf 'Subject: four\\n\\n' | /usr/sbin/sendmail ${to}<enter><enter>`,
+    "<quit>",
+  ];
+  const settings = ["delete=yes", "quit=yes", "move=no", "confirmappend=no", "wait_key=no", "sleep_time=0"];
+  const rc = world.write(
+    "ann",
+    "muttrc",
+    `${settings.map((line) => `set ${line}`).join("\n")}\npush "${keys.join("")}"\n`,
+  );
+  const command = `mutt -n -F ${rc} -f Maildir`;
+  await world.must("ann", ["script", "-qec", command, "/dev/null"], { environment: { TERM: "xterm" } });
+  await world.settled(() => world.maildir("ann").length === 3);
+  areThree(textsOf(world.at("ann/copies")));
+  const left = world.maildir("ann").map((path) => readFileSync(path, "latin1"));
+  assert.deepEqual(left.map((text) => /^Subject: (.*)$/m.exec(text)?.[1]).sort(), ["four", "three", "two"]);
+  const flagged = world.maildir("ann").filter((path) => /:2,[A-Z]*F/.test(path));
+  assert.equal(flagged.length, 1);
+  has(readFileSync(flagged[0] ?? "", "latin1"), "\nSubject: two\n");
+  return "three copied as they were, one flagged, one deleted; one came meanwhile";
 }
 
 export const reading: Group = {
@@ -200,17 +313,42 @@ export const reading: Group = {
   rows: [
     { packages: ["maildir-utils"], direction: "Maildir -> mu", needs: ["mu"], check: mu },
     { packages: ["notmuch"], direction: "Maildir -> notmuch", needs: ["notmuch"], check: notmuch },
+    { packages: ["mutt"], direction: "Maildir -> mutt, and deliveries", needs: ["mutt", "script"], check: mutt },
     {
       packages: ["getmail6"],
       direction: "qmail-popup, qmail-pop3d -> getmail, left on the server by UIDL",
       needs: ["getmail"],
-      check: (world) => getmail(world, "SimplePOP3Retriever", 110),
+      check: (world) => fetched(world, getmail("POP3"), 110),
     },
     {
-      packages: ["getmail6", "dovecot-imapd", "dovecot-pop3d"],
-      direction: "Maildir -> Dovecot -> getmail by IMAP",
+      packages: ["mpop"],
+      direction: "qmail-popup, qmail-pop3d -> mpop, left on the server by UIDL",
+      needs: ["mpop"],
+      check: (world) => fetched(world, mpop, 110),
+    },
+    {
+      packages: ["fetchmail"],
+      direction: "qmail-popup, qmail-pop3d -> fetchmail -> qmail-smtpd",
+      needs: ["fetchmail"],
+      check: (world) => fetched(world, fetchmail, 110, true),
+    },
+    {
+      packages: ["curl", "dovecot-imapd", "dovecot-pop3d"],
+      direction: "qmail-pop3d -> curl, as a client that leaves mail there for days",
+      needs: ["curl", "dovecot", "/usr/lib/dovecot/imap"],
+      check: habit,
+    },
+    {
+      packages: ["dovecot-pop3d", "dovecot-imapd", "mpop"],
+      direction: "Maildir -> Dovecot by POP3 -> mpop",
+      needs: ["mpop", "dovecot", "/usr/lib/dovecot/pop3"],
+      check: (world) => fetched(world, mpop, 1110),
+    },
+    {
+      packages: ["dovecot-imapd", "dovecot-pop3d", "getmail6"],
+      direction: "Maildir -> Dovecot by IMAP -> getmail",
       needs: ["getmail", "dovecot", "/usr/lib/dovecot/imap"],
-      check: (world) => getmail(world, "SimpleIMAPRetriever", 1143),
+      check: (world) => fetched(world, getmail("IMAP"), 1143),
     },
     {
       packages: ["isync", "dovecot-imapd", "dovecot-pop3d"],
