@@ -46,7 +46,7 @@ export async function runGroup(group: Group, long: boolean): Promise<Map<string,
 /** What never ends must not stop the others. */
 async function inTime(check: Promise<string>): Promise<string> {
   const late = Promise.withResolvers<string>();
-  const timer = setTimeout(() => late.reject(new Error("it does not end")), 300_000);
+  const timer = setTimeout(() => late.reject(new Error("it does not end")), 120_000);
   try {
     return await Promise.race([check, late.promise]);
   } finally {
