@@ -11,12 +11,29 @@ export interface Command {
 /** What mdoc makes of a line of a literal block. */
 const printed = (line: string): string => line.replace(/^\\&/, "").replaceAll("\\e", "\\");
 
+const linesOf = (page: string): string[] =>
+  readFileSync(join(import.meta.dir, "../../man", page), "utf8").split("\n");
+
 /** The commands in the literal blocks of a page, in order: behind a prompt, with the lines that continue them. */
-export function commandsOf(page: string): Command[] {
+export const commandsOf = (page: string): Command[] => commandsIn(linesOf(page));
+
+/** The same for each subsection that has any, by its heading. */
+export function recipesOf(page: string): Map<string, Command[]> {
+  const recipes = new Map<string, Command[]>();
+  const [, ...sections] = linesOf(page).join("\n").split(/^\.Ss /m);
+  for (const section of sections) {
+    const [title = "", ...lines] = section.replace(/^\.Sh [^]*/m, "").split("\n");
+    const commands = commandsIn(lines);
+    if (commands.length > 0) recipes.set(title, commands);
+  }
+  return recipes;
+}
+
+function commandsIn(lines: readonly string[]): Command[] {
   const commands: Command[] = [];
   let literal = false;
   let end: string | undefined;
-  for (const source of readFileSync(join(import.meta.dir, "../../man", page), "utf8").split("\n")) {
+  for (const source of lines) {
     if (source.startsWith(".Bd -literal")) literal = true;
     else if (source === ".Ed") literal = false;
     const line = source.startsWith(".Dl # ") ? printed(source.slice(4)) : literal ? printed(source) : "";
@@ -55,6 +72,11 @@ export class Shell {
       gid: uid,
     } as Bun.SpawnOptions.OptionsObject<"pipe", "pipe", "inherit">);
     this.#output = this.#child.stdout[Symbol.asyncIterator]();
+  }
+
+  /** Ends it, when it has done what it was told. */
+  end(): void {
+    this.#child.stdin.end();
   }
 
   async run(command: string): Promise<Done> {

@@ -6,6 +6,7 @@ import { nullclients } from "./rows/nullclients.ts";
 import { opensmtpd } from "./rows/opensmtpd.ts";
 import { postfix } from "./rows/postfix.ts";
 import { reading } from "./rows/reading.ts";
+import { recipes } from "./rows/recipes.ts";
 import type { Group } from "./rows/row.ts";
 import { sockets } from "./rows/sockets.ts";
 import { supervision } from "./rows/supervision.ts";
@@ -20,4 +21,5 @@ export const groups: readonly Group[] = [
   exim,
   opensmtpd,
   nullclients,
+  ...recipes,
 ];

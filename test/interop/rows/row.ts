@@ -14,6 +14,8 @@ export interface Row {
   direction: string;
   /** Executables that have to be there, by name or path. */
   needs: readonly string[];
+  /** The recipe in the manual that this row follows. */
+  recipe?: { page: string; title: string };
   /** Tries it; throws if it is not as it should be. What it returns is shown. */
   check: (world: World) => Promise<string>;
 }

@@ -117,7 +117,7 @@ export class World {
 
   #names(): void {
     writeFileSync("/proc/sys/kernel/hostname", host);
-    const neighbours = ["127.0.0.2 neighbour.example"];
+    const neighbours = ["127.0.0.1 mail.example.org", "127.0.0.2 neighbour.example"];
     writeFileSync("/etc/hosts", ["127.0.0.1 localhost", `127.0.0.1 ${host}`, ...neighbours, ""].join("\n"));
     writeFileSync("/etc/mailname", `${host}\n`);
   }

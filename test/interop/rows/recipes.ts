@@ -1,0 +1,105 @@
+/** The recipes in the guides of the manual: every one of them is a row. */
+import { chmodSync, mkdirSync } from "node:fs";
+import { makeFifo } from "../../../src/core/sys/libc.ts";
+import { type Recipe, rowOf, units } from "./recipe.ts";
+import type { Group } from "./row.ts";
+import { password, qmail, type World } from "./world.ts";
+
+type Rest = readonly [title: string, packages: Recipe["packages"], ...needs: string[]];
+
+/** What the recipes count on: mail for mail.example.org is for the users of this host. */
+async function open(world: World): Promise<void> {
+  chmodSync(world.work, 0o755);
+  for (const name of ["locals", "rcpthosts"])
+    world.control(name, "test.example\nlocalhost\nmail.example.org\n");
+  world.start();
+}
+
+const group = (name: string, recipes: readonly Rest[], more: Partial<Group> = {}): Group => ({
+  name,
+  open,
+  ...more,
+  rows: recipes.map(([title, packages, ...needs]) =>
+    rowOf({ page: `guide-${name.split(" ")[0]}.7`, title, packages, needs }),
+  ),
+});
+
+const sending = group(
+  "sending",
+  [
+    ["mutt", ["mutt"], "mutt"],
+    ["s-nail", ["s-nail"], "s-nail"],
+    ["mail", ["mailutils"], "mail.mailutils"],
+    ["cron", ["cron"], "cron"],
+    [
+      "git send-email",
+      ["git-email", "libmailtools-perl"],
+      "/usr/lib/git-core/git-send-email",
+      "/usr/share/perl5/Mail/Address.pm",
+    ],
+    ["PHP", ["php-cli"], "php"],
+    ["Perl", ["perl"], "perl"],
+    ["logtail", ["logtail"], "logtail"],
+    ["msmtp", ["msmtp"], "msmtp"],
+    ["nullmailer", ["nullmailer"], "nullmailer-send"],
+  ],
+  {
+    unpacked: "nullmailer",
+    open: async (world) => {
+      await open(world);
+      await world.smtpd();
+      world.background(["cron", "-f"]);
+      nullmailer(world);
+      units(world, { nullmailer: "setsid nullmailer-send >/dev/null 2>&1 &" });
+    },
+  },
+);
+
+/** As the installation of the package would do it. */
+function nullmailer(world: World): void {
+  mkdirSync("/etc/nullmailer", { recursive: true });
+  mkdirSync("/var/spool/nullmailer", { recursive: true });
+  makeFifo("/var/spool/nullmailer/trigger", 0o622);
+  chmodSync("/var/spool/nullmailer/trigger", 0o622);
+  void world;
+}
+
+const filters = group("filters", [
+  ["procmail", ["procmail"], "procmail"],
+  ["formail", ["procmail"], "formail"],
+  ["maildrop", ["maildrop"], "maildrop"],
+  ["dot-forward", ["dot-forward"], "dot-forward"],
+  ["fastforward", ["fastforward"], "fastforward"],
+  ["safecat", ["safecat"], "safecat"],
+  ["vacation", ["vacation"], "vacation"],
+  ["bogofilter", ["bogofilter-sqlite"], "bogofilter"],
+  ["spamc", ["spamc"], "spamc"],
+]);
+
+const dovecot = ["dovecot-imapd", "dovecot-pop3d"] as const;
+
+const readers = group(
+  "readers",
+  [
+    ["mutt", ["mutt"], "mutt"],
+    ["mu", ["maildir-utils"], "mu"],
+    ["notmuch", ["notmuch"], "notmuch"],
+    ["Dovecot", ["dovecot-imapd", "dovecot-pop3d"], "dovecot", "/usr/lib/dovecot/imap"],
+    ["isync", ["isync", ...dovecot], "mbsync", "dovecot", "/usr/lib/dovecot/imap"],
+    ["getmail", ["getmail6"], "getmail"],
+    ["mpop", ["mpop"], "mpop"],
+    ["fetchmail", ["fetchmail"], "fetchmail"],
+    ["Python", ["python3"], "python3"],
+  ],
+  {
+    open: async (world) => {
+      await open(world);
+      world.write("ann", ".secret", `${password}\n`, 0o600);
+      const pop = [`${qmail}/bin/qmail-popup`, "--listen", "127.0.0.1:110", "mail.example.org"];
+      await world.serve([...pop, `${qmail}/bin/checkpassword`, `${qmail}/bin/qmail-pop3d`, "Maildir"], 110);
+      units(world, { dovecot: "dovecot" });
+    },
+  },
+);
+
+export const recipes: readonly Group[] = [sending, filters, readers];
