@@ -44,7 +44,7 @@ function commandsIn(lines: readonly string[]): Command[] {
       if (line === end) end = undefined;
     } else if (prompt !== undefined) {
       commands.push({ root: prompt === "#", text });
-      end = /<<'(\w+)'$/.exec(text)?.[1];
+      end = /<<'?(\w+)'?$/.exec(text)?.[1];
     } else if (last !== undefined && line.startsWith("> ")) last.text += `\n${line.slice(2)}`;
     else if (last?.text.endsWith("\\") && line.startsWith(" ")) last.text += `\n${line}`;
   }

@@ -26,9 +26,6 @@ async function open(world: World): Promise<void> {
   // As the installation of the package would do it.
   await world.must("root", ["chgrp", "opensmtpq", "/usr/sbin/smtpctl"]);
   await world.must("root", ["chmod", "2755", "/usr/sbin/smtpctl"]);
-  // As the installation of the package would do it.
-  await world.must("root", ["chgrp", "opensmtpq", "/usr/sbin/smtpctl"]);
-  await world.must("root", ["chmod", "2755", "/usr/sbin/smtpctl"]);
   const server = world.background(["smtpd", "-d"]);
   try {
     await answering(world);

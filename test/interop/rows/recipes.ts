@@ -1,6 +1,6 @@
 /** The recipes in the guides of the manual: every one of them is a row. */
-import { chmodSync, mkdirSync } from "node:fs";
-import { makeFifo } from "../../../src/core/sys/libc.ts";
+import { chmodSync } from "node:fs";
+import { installNullmailer } from "./nullclients.ts";
 import { type Recipe, rowOf, units } from "./recipe.ts";
 import type { Group } from "./row.ts";
 import { password, qmail, type World } from "./world.ts";
@@ -49,20 +49,11 @@ const sending = group(
       await open(world);
       await world.smtpd();
       world.background(["cron", "-f"]);
-      nullmailer(world);
+      await installNullmailer(world);
       units(world, { nullmailer: "setsid nullmailer-send >/dev/null 2>&1 &" });
     },
   },
 );
-
-/** As the installation of the package would do it. */
-function nullmailer(world: World): void {
-  mkdirSync("/etc/nullmailer", { recursive: true });
-  mkdirSync("/var/spool/nullmailer", { recursive: true });
-  makeFifo("/var/spool/nullmailer/trigger", 0o622);
-  chmodSync("/var/spool/nullmailer/trigger", 0o622);
-  void world;
-}
 
 const filters = group("filters", [
   ["procmail", ["procmail"], "procmail"],
@@ -97,9 +88,18 @@ const readers = group(
       world.write("ann", ".secret", `${password}\n`, 0o600);
       const pop = [`${qmail}/bin/qmail-popup`, "--listen", "127.0.0.1:110", "mail.example.org"];
       await world.serve([...pop, `${qmail}/bin/checkpassword`, `${qmail}/bin/qmail-pop3d`, "Maildir"], 110);
+      if (Bun.which("make-ssl-cert", { PATH: "/usr/sbin" }) !== null) await certificate(world);
       units(world, { dovecot: "dovecot" });
     },
   },
 );
+
+/** The one that Debian's Dovecot begins with, where the machine lost it. */
+async function certificate(world: World): Promise<void> {
+  await world.must("root", ["make-ssl-cert", "generate-default-snakeoil", "--force-overwrite"]);
+  const [from, to] = ["/etc/ssl", "/etc/dovecot/private"];
+  await world.must("root", ["ln", "-sf", `${from}/certs/ssl-cert-snakeoil.pem`, `${to}/dovecot.pem`]);
+  await world.must("root", ["ln", "-sf", `${from}/private/ssl-cert-snakeoil.key`, `${to}/dovecot.key`]);
+}
 
 export const recipes: readonly Group[] = [sending, filters, readers];
