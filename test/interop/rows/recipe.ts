@@ -1,7 +1,7 @@
 /** A recipe of a guide in the manual, run as it is printed, by root and by ann. */
 import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { recipesOf, Shell } from "../../helpers/guide.ts";
+import { recipesOf, Shell, systemctl } from "../../helpers/guide.ts";
 import { ann } from "../../scenarios/system-wide.ts";
 import type { Row } from "./row.ts";
 import { searchPath, type World } from "./world.ts";
@@ -18,13 +18,13 @@ export interface Recipe {
   before?: (world: World) => Promise<void> | void;
 }
 
-/** Starts services of the machine, as `systemctl restart NAME` would; nothing runs as process 1 here. */
+/** What `systemctl restart NAME` does for services of the machine, beside those whose units are in /etc. */
 export function units(world: World, commands: Readonly<Record<string, string>>): void {
   const place = world.at("tools");
   mkdirSync(place, { recursive: true });
   chmodSync(place, 0o755);
-  const cases = Object.entries(commands).map(([name, command]) => `${name}) ${command};;`);
-  const script = `#!/bin/sh\ncase $2 in\n${cases.join("\n")}\n*) exit 1;;\nesac\n`;
+  const cases = Object.entries(commands).map(([name, command]) => `restart-${name}) ${command};;`);
+  const script = `#!/bin/sh\ncase $1-$2 in\n${cases.join("\n")}\n*) ${systemctl};;\nesac\n`;
   writeFileSync(`${place}/systemctl`, script, { mode: 0o755 });
 }
 

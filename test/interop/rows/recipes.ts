@@ -1,5 +1,6 @@
 /** The recipes in the guides of the manual: every one of them is a row. */
-import { chmodSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
+import { programs } from "../../helpers/home.ts";
 import { installNullmailer } from "./nullclients.ts";
 import { type Recipe, rowOf, units } from "./recipe.ts";
 import type { Group } from "./row.ts";
@@ -20,7 +21,7 @@ const group = (name: string, recipes: readonly Rest[], more: Partial<Group> = {}
   open,
   ...more,
   rows: recipes.map(([title, packages, ...needs]) =>
-    rowOf({ page: `guide-${name.split(" ")[0]}.7`, title, packages, needs }),
+    rowOf({ page: `guide-${name.split("-")[0]}.7`, title, packages, needs }),
   ),
 });
 
@@ -94,6 +95,46 @@ const readers = group(
   },
 );
 
+/** A machine on which nothing of this project runs yet, and what looks after the services in a directory. */
+const supervised = (...scan: string[]): Partial<Group> => ({
+  open: async (world) => {
+    chmodSync(world.work, 0o755);
+    await world.must("root", [`${programs}/qmail`, "setup", "--host", "mail.example.org"]);
+    units(world, { inetd: "inetd -i & sleep 1" });
+    const directory = scan.at(-1);
+    if (directory === undefined) return;
+    mkdirSync(directory, { recursive: true });
+    world.background(scan);
+  },
+});
+
+const services: readonly Group[] = [
+  group(
+    "services",
+    [
+      ["systemd", ["systemd"], "systemd-analyze"],
+      ["tcpserver", ["ucspi-tcp", "swaks"], "tcpserver", "swaks"],
+      ["inetd", ["openbsd-inetd", "swaks"], "inetd", "swaks"],
+      ["tcpd", ["tcpd", "openbsd-inetd", "swaks"], "inetd", "tcpd", "swaks"],
+    ],
+    supervised(),
+  ),
+  group(
+    "services-daemontools",
+    [
+      ["daemontools", ["daemontools"], "svscan", "multilog"],
+      ["softlimit and envdir", ["daemontools", "swaks"], "svscan", "softlimit", "envdir", "swaks"],
+    ],
+    supervised("svscan", "/etc/service"),
+  ),
+  group(
+    "services-runit",
+    [["runit", ["runit"], "runsvdir", "svlogd"]],
+    supervised("runsvdir", "/etc/service"),
+  ),
+  group("services-s6", [["s6", ["s6"], "s6-svscan", "s6-log"]], supervised("s6-svscan", "/run/service")),
+];
+
 /** The one that Debian's Dovecot begins with, where the machine lost it. */
 async function certificate(world: World): Promise<void> {
   await world.must("root", ["make-ssl-cert", "generate-default-snakeoil", "--force-overwrite"]);
@@ -102,4 +143,4 @@ async function certificate(world: World): Promise<void> {
   await world.must("root", ["ln", "-sf", `${from}/private/ssl-cert-snakeoil.key`, `${to}/dovecot.key`]);
 }
 
-export const recipes: readonly Group[] = [sending, filters, readers];
+export const recipes: readonly Group[] = [...services, sending, filters, readers];
