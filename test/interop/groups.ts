@@ -2,6 +2,7 @@
 import { delivery } from "./rows/delivery.ts";
 import { exim } from "./rows/exim.ts";
 import { injection } from "./rows/injection.ts";
+import { migration } from "./rows/migration.ts";
 import { nullclients } from "./rows/nullclients.ts";
 import { opensmtpd } from "./rows/opensmtpd.ts";
 import { postfix } from "./rows/postfix.ts";
@@ -21,5 +22,6 @@ export const groups: readonly Group[] = [
   exim,
   opensmtpd,
   nullclients,
+  ...migration,
   ...recipes,
 ];

@@ -43,7 +43,7 @@ for (const group of wanted) {
   const results = runnable.length === 0 ? new Map() : await runGroup(group, values.long);
   for (const row of group.rows) {
     const [name] = row.packages;
-    const program = `${name} ${versionOf(group, name) ?? "-"}`;
+    const program = `${name} ${row.version ?? versionOf(group, name) ?? "-"}`;
     const outcome = results.get(row.direction);
     const lack = why ?? lacking(group, row);
     const kind = lack !== undefined ? "not run" : outcome?.failure === undefined ? "passed" : "failed";

@@ -10,6 +10,8 @@ import type { World } from "./world.ts";
 export interface Row {
   /** The Debian packages that it needs; the version of the first is shown. */
   packages: readonly [string, ...string[]];
+  /** Its version, where the first is none of Debian's packages but something recorded, or a runtime. */
+  version?: string;
   /** What meets what. */
   direction: string;
   /** Executables that have to be there, by name or path. */
