@@ -1,7 +1,11 @@
 /** The recipes in the guides of the manual: every one of them is a row. */
 import { chmodSync, mkdirSync } from "node:fs";
 import { programs } from "../../helpers/home.ts";
+import type { Unpacked } from "../unpack.ts";
+import { installExim } from "./exim.ts";
 import { installNullmailer } from "./nullclients.ts";
+import { installOpensmtpd } from "./opensmtpd.ts";
+import { installPostfix } from "./postfix.ts";
 import { type Recipe, rowOf, units } from "./recipe.ts";
 import type { Group } from "./row.ts";
 import { password, qmail, type World } from "./world.ts";
@@ -135,6 +139,53 @@ const services: readonly Group[] = [
   group("services-s6", [["s6", ["s6"], "s6-svscan", "s6-log"]], supervised("s6-svscan", "/run/service")),
 ];
 
+/** Another mail system at 192.0.2.2; its recipe says what it is told, and starts it. */
+const neighbour = (
+  unpacked: Unpacked,
+  prepare: (world: World) => Promise<void> | void,
+  start: string,
+  ...recipes: Rest[]
+): Group =>
+  group(`neighbours-${unpacked}`, recipes, {
+    unpacked,
+    open: async (world) => {
+      await world.must("root", ["ip", "address", "add", "192.0.2.2/24", "dev", "lo"]);
+      await open(world);
+      await world.smtpd();
+      await prepare(world);
+      units(world, { [unpacked === "exim" ? "exim4" : unpacked]: start });
+    },
+  });
+
+const neighbours: readonly Group[] = [
+  neighbour(
+    "postfix",
+    async (world) => {
+      await installPostfix(world);
+      await world.must("root", ["postconf", "-e", "inet_interfaces = 192.0.2.2"]);
+      // The route of the rows has a sender's address of its own.
+      await world.must("root", ["postconf", "-X", "smtp_bind_address"]);
+    },
+    "postfix stop >/dev/null 2>&1; postfix start",
+    ["Postfix", ["postfix", "swaks", "iproute2"], "postfix", "swaks", "ip"],
+    ["QMQP with Postfix", ["postfix", "iproute2"], "postfix", "ip"],
+  ),
+  neighbour("exim", installExim, "exim4 -bd -q1m", [
+    "Exim",
+    ["exim4-daemon-light", "swaks", "iproute2"],
+    "exim4",
+    "swaks",
+    "ip",
+  ]),
+  neighbour("opensmtpd", installOpensmtpd, "smtpd", [
+    "OpenSMTPD",
+    ["opensmtpd", "swaks", "iproute2"],
+    "/usr/sbin/smtpd",
+    "swaks",
+    "ip",
+  ]),
+];
+
 /** The one that Debian's Dovecot begins with, where the machine lost it. */
 async function certificate(world: World): Promise<void> {
   await world.must("root", ["make-ssl-cert", "generate-default-snakeoil", "--force-overwrite"]);
@@ -143,4 +194,4 @@ async function certificate(world: World): Promise<void> {
   await world.must("root", ["ln", "-sf", `${from}/private/ssl-cert-snakeoil.key`, `${to}/dovecot.key`]);
 }
 
-export const recipes: readonly Group[] = [...services, sending, filters, readers];
+export const recipes: readonly Group[] = [...services, ...neighbours, sending, filters, readers];
