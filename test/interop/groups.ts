@@ -9,6 +9,7 @@ import { postfix } from "./rows/postfix.ts";
 import { reading } from "./rows/reading.ts";
 import { recipes } from "./rows/recipes.ts";
 import type { Group } from "./rows/row.ts";
+import { runtimes } from "./rows/runtimes.ts";
 import { sockets } from "./rows/sockets.ts";
 import { supervision } from "./rows/supervision.ts";
 
@@ -23,5 +24,6 @@ export const groups: readonly Group[] = [
   opensmtpd,
   nullclients,
   ...migration,
+  runtimes,
   ...recipes,
 ];
