@@ -24,6 +24,6 @@ export const groups: readonly Group[] = [
   opensmtpd,
   nullclients,
   ...migration,
-  runtimes,
   ...recipes,
+  runtimes,
 ];
