@@ -53,6 +53,9 @@ function commandsIn(lines: readonly string[]): Command[] {
   return commands;
 }
 
+/** Stands in for sleep: the short pauses of a guide are meant for a machine that is not busy. */
+export const sleep = "exec /bin/sleep $(($1 < 10 ? $1 * (1 + $(cut -d. -f1 /proc/loadavg) / 16) : $1))";
+
 /** Stands in for systemctl where nothing runs as process 1. */
 export const systemctl = `verb=$1; shift
 case $verb in enable|disable) test "$1" = --now || exit 1; shift;; esac

@@ -25,6 +25,7 @@ test("every program of the table has a recipe", () => {
     "dovecot-pop3d": "guide-readers.7",
     notqmail: "guide-replace-qmail.7",
     nodejs: "qmail-api.7",
+    "inetutils-telnet": "guide-pop3.7",
   };
   const guides = readdirSync(join(import.meta.dir, "../../man"));
   expect(Object.values(elsewhere).filter((page) => !guides.includes(page))).toEqual([]);

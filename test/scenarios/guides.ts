@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { isSystemError } from "../../src/core/exit.ts";
-import { commandsOf, type Done, Shell, systemctl } from "../helpers/guide.ts";
+import { commandsOf, type Done, Shell, sleep, systemctl } from "../helpers/guide.ts";
 import { programs, until } from "../helpers/home.ts";
 import { mountEmpty } from "../helpers/namespace.ts";
 import { pristineSystem } from "../helpers/overlay.ts";
@@ -39,8 +39,7 @@ export interface Followed {
 const tools: Readonly<Record<string, string>> = {
   npm: "exit 0",
   postqueue: "exit 0",
-  // Pauses are meant for a machine that is not busy.
-  sleep: "exec /bin/sleep $(($1 * (1 + $(cut -d. -f1 /proc/loadavg) / 8)))",
+  sleep,
   systemctl,
 };
 

@@ -1,7 +1,7 @@
 /** A recipe of a guide in the manual, run as it is printed, by root and by ann. */
 import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { recipesOf, Shell, systemctl } from "../../helpers/guide.ts";
+import { recipesOf, Shell, sleep, systemctl } from "../../helpers/guide.ts";
 import { ann } from "../../scenarios/system-wide.ts";
 import type { Row } from "./row.ts";
 import { searchPath, type World } from "./world.ts";
@@ -20,18 +20,24 @@ export interface Recipe {
 
 /** What `systemctl restart NAME` does for services of the machine, beside those whose units are in /etc. */
 export function units(world: World, commands: Readonly<Record<string, string>>): void {
+  const cases = Object.entries(commands).map(([name, command]) => `restart-${name}) ${command};;`);
+  const script = `#!/bin/sh\ncase $1-$2 in\n${cases.join("\n")}\n*) ${systemctl};;\nesac\n`;
+  tool(world, "systemctl", script);
+}
+
+/** Something that stands in for a program of the machine. */
+function tool(world: World, name: string, script: string): void {
   const place = world.at("tools");
   mkdirSync(place, { recursive: true });
   chmodSync(place, 0o755);
-  const cases = Object.entries(commands).map(([name, command]) => `restart-${name}) ${command};;`);
-  const script = `#!/bin/sh\ncase $1-$2 in\n${cases.join("\n")}\n*) ${systemctl};;\nesac\n`;
-  writeFileSync(`${place}/systemctl`, script, { mode: 0o755 });
+  writeFileSync(`${place}/${name}`, script, { mode: 0o755 });
 }
 
 async function follow(world: World, { page, title, before }: Recipe): Promise<string> {
   const commands = recipesOf(page).get(title) ?? [];
   assert.ok(commands.length > 0, `${page} has no commands under ${title}`);
   await before?.(world);
+  tool(world, "sleep", `#!/bin/sh\n${sleep}\n`);
   const home = world.at("ann");
   const were = new Set(readdirSync(home));
   const path = `${world.at("tools")}:${searchPath}`;
