@@ -2,11 +2,14 @@
 import { delivery } from "./rows/delivery.ts";
 import { exim } from "./rows/exim.ts";
 import { injection } from "./rows/injection.ts";
+import { migration } from "./rows/migration.ts";
 import { nullclients } from "./rows/nullclients.ts";
 import { opensmtpd } from "./rows/opensmtpd.ts";
 import { postfix } from "./rows/postfix.ts";
 import { reading } from "./rows/reading.ts";
+import { recipes } from "./rows/recipes.ts";
 import type { Group } from "./rows/row.ts";
+import { runtimes } from "./rows/runtimes.ts";
 import { sockets } from "./rows/sockets.ts";
 import { supervision } from "./rows/supervision.ts";
 
@@ -20,4 +23,7 @@ export const groups: readonly Group[] = [
   exim,
   opensmtpd,
   nullclients,
+  ...migration,
+  ...recipes,
+  runtimes,
 ];

@@ -26,7 +26,11 @@ function apt(...words: string[]): void {
 export function install(groups: readonly Group[]): void {
   const replacing = groups.flatMap(({ unpacked }) => (unpacked === undefined ? [] : [unpacked]));
   const unpackedPackages = replacing.map((name): string => unpackable[name][0]);
-  const wanted = new Set(groups.flatMap(({ rows }) => rows.flatMap(({ packages }) => packages)));
+  const wanted = new Set(
+    groups.flatMap(({ rows }) =>
+      rows.flatMap(({ packages, version }) => packages.slice(version === undefined ? 0 : 1)),
+    ),
+  );
   const own = !existsSync(policy);
   if (own) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   try {

@@ -7,7 +7,7 @@ import { mkdtempSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unshare } from "../helpers/namespace.ts";
-import type { Group } from "./rows/row.ts";
+import type { Group, Row } from "./rows/row.ts";
 
 /** What became of a row. */
 export interface Played {
@@ -22,6 +22,24 @@ const short = (text: string): string => (text.split("\n").find((line) => line !=
 
 /** Runs a group's rows that have all they need; what became of them, by direction. */
 export async function runGroup(group: Group, long: boolean): Promise<Map<string, Played>> {
+  const { outside } = group;
+  if (outside === undefined) return await runInside(group, long);
+  const results = new Map<string, Played>();
+  for (const row of group.rows) results.set(row.direction, await played(row, () => outside(row)));
+  return results;
+}
+
+/** What became of a row. */
+async function played({ direction }: Row, check: () => Promise<string>): Promise<Played> {
+  try {
+    return { direction, words: await check() };
+  } catch (error) {
+    const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { direction, words: short(error instanceof Error ? error.message : failure), failure };
+  }
+}
+
+async function runInside(group: Group, long: boolean): Promise<Map<string, Played>> {
   const work = mkdtempSync(join(tmpdir(), "qmail-interop-"));
   const words = [process.execPath, import.meta.path, group.name, work, ...(long ? ["long"] : [])];
   const child = Bun.spawn([...unshare, "--uts", ...words], { stdio: ["ignore", "pipe", "pipe"] });
@@ -65,17 +83,11 @@ async function play(name: string, work: string, long: boolean): Promise<void> {
   const world = new World(work, group.unpacked, long);
   await inTime(Promise.resolve(group.open?.(world)).then(() => ""));
   for (const row of group.rows) {
-    if (lacking(group, row) !== undefined) continue;
-    const { direction } = row;
-    let played: Played;
-    try {
-      played = { direction, words: await inTime(row.check(world)) };
-    } catch (error) {
-      const failure = error instanceof Error ? (error.stack ?? error.message) : String(error);
-      played = { direction, words: short(error instanceof Error ? error.message : failure), failure };
-    }
+    const { check } = row;
+    if (check === undefined || lacking(group, row) !== undefined) continue;
+    const result = await played(row, () => inTime(check(world)));
     await world.clean();
-    console.log(JSON.stringify(played));
+    console.log(JSON.stringify(result));
   }
   await world.stop();
 }

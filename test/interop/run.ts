@@ -10,20 +10,7 @@ import { parseArgs } from "node:util";
 import { groups } from "./groups.ts";
 import { install, versionOf } from "./packages.ts";
 import { runGroup } from "./play.ts";
-import { lacking, unable } from "./rows/row.ts";
-
-interface Line {
-  program: string;
-  direction: string;
-  result: string;
-}
-
-function print(lines: readonly Line[]): void {
-  const width = (key: keyof Line) => Math.max(...lines.map((line) => line[key].length));
-  const [first, second] = [width("program"), width("direction")];
-  for (const { program, direction, result } of lines)
-    console.log(`${program.padEnd(first)}  ${direction.padEnd(second)}  ${result}`);
-}
+import { type Group, lacking, type Row, unable } from "./rows/row.ts";
 
 const { values } = parseArgs({
   options: {
@@ -35,24 +22,30 @@ const { values } = parseArgs({
 const wanted = groups.filter(({ name }) => values.group.length === 0 || values.group.includes(name));
 if (values.install) install(wanted);
 const why = unable();
-const lines: Line[] = [{ program: "PROGRAM", direction: "DIRECTION", result: "RESULT" }];
+const programOf = (group: Group, { packages: [name], version }: Row): string =>
+  `${name} ${version ?? versionOf(group, name) ?? "-"}`;
+const directions = wanted.flatMap(({ rows }) => rows.map(({ direction }) => direction));
+const programs = wanted.flatMap((group) => group.rows.map((row) => programOf(group, row)));
+const [first, second] = [programs, directions].map((all) => Math.max(...all.map((text) => text.length)));
+const print = (program: string, direction: string, result: string): void =>
+  console.log(`${program.padEnd(first ?? 0)}  ${direction.padEnd(second ?? 0)}  ${result}`);
+
 const failures: string[] = [];
 const counts = { passed: 0, failed: 0, "not run": 0 };
+print("PROGRAM", "DIRECTION", "RESULT");
 for (const group of wanted) {
   const runnable = why === undefined ? group.rows.filter((row) => lacking(group, row) === undefined) : [];
   const results = runnable.length === 0 ? new Map() : await runGroup(group, values.long);
   for (const row of group.rows) {
-    const [name] = row.packages;
-    const program = `${name} ${versionOf(group, name) ?? "-"}`;
+    const program = programOf(group, row);
     const outcome = results.get(row.direction);
     const lack = why ?? lacking(group, row);
     const kind = lack !== undefined ? "not run" : outcome?.failure === undefined ? "passed" : "failed";
     counts[kind]++;
-    lines.push({ program, direction: row.direction, result: `${kind}: ${lack ?? outcome?.words ?? ""}` });
+    print(program, row.direction, `${kind}: ${lack ?? outcome?.words ?? ""}`);
     if (kind === "failed") failures.push(`${program}: ${row.direction}: ${outcome?.failure}`);
   }
 }
-print(lines);
 for (const failure of failures) console.log(`\n${failure}`);
 console.log(
   `\n${Object.entries(counts)

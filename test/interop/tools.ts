@@ -98,7 +98,7 @@ export class Server {
   }
 
   async #until(isSo: () => boolean): Promise<void> {
-    for (const end = Date.now() + 20_000; !isSo(); await Bun.sleep(30))
+    for (const end = Date.now() + 60_000; !isSo(); await Bun.sleep(30))
       if (Date.now() > end || this.#child.exitCode !== null)
         throw new Error(`the server did not start: ${this.#child.exitCode}\n${this.log}`);
   }

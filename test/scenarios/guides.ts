@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { isSystemError } from "../../src/core/exit.ts";
-import { commandsOf, type Done, Shell } from "../helpers/guide.ts";
+import { commandsOf, type Done, Shell, sleep, systemctl } from "../helpers/guide.ts";
 import { programs, until } from "../helpers/home.ts";
 import { mountEmpty } from "../helpers/namespace.ts";
 import { pristineSystem } from "../helpers/overlay.ts";
@@ -39,20 +39,8 @@ export interface Followed {
 const tools: Readonly<Record<string, string>> = {
   npm: "exit 0",
   postqueue: "exit 0",
-  systemctl: `verb=$1; shift
-case $verb in enable|disable) test "$1" = --now || exit 1; shift;; esac
-mkdir -p /run/units
-for unit in "$@"; do
-  case $verb in
-    start|enable)
-      line=$(sed -n 's/^ExecStart=//p' /etc/systemd/system/$unit.service) || exit 1
-      setsid $line </dev/null >>/tmp/units.log 2>&1 & echo $! >/run/units/$unit;;
-    reload) kill -HUP $(cat /run/units/$unit);;
-    stop|disable)
-      test ! -f /run/units/$unit || { kill $(cat /run/units/$unit); tail --pid=$(cat /run/units/$unit) -f /dev/null; };;
-  esac
-done
-exit 0`,
+  sleep,
+  systemctl,
 };
 
 function furnish(work: string): void {

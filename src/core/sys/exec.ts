@@ -1,5 +1,7 @@
 /** Becoming another program: same process, same descriptors, new code. */
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, realpathSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { isSystemError } from "../exit.ts";
 import { environmentBytes } from "./arguments.ts";
 import { executeWith } from "./libc.ts";
@@ -95,12 +97,19 @@ function setVariable(name: string, value: string | Uint8Array | undefined): void
   else process.env[name] = typeof value === "string" ? value : Buffer.from(value).toString();
 }
 
+/** The launchers of the tree that we run from, where we are not compiled: each of them runs this very code. */
+const launchers = import.meta.url.endsWith("/src/core/sys/exec.ts")
+  ? fileURLToPath(new URL("../../../bin", import.meta.url))
+  : undefined;
+
 /** Whether a program is this very executable under another name, and would have no other ids. */
 export function isThisExecutable(path: string): boolean {
   const there = statSync(path);
-  const here = statSync(process.execPath, { throwIfNoEntry: false });
   const changesIds = (there.mode & 0o6000) !== 0;
-  return !changesIds && here?.ino === there.ino && here.dev === there.dev;
+  if (changesIds) return false;
+  if (launchers !== undefined) return realpathSync(path) === join(launchers, basename(path));
+  const here = statSync(process.execPath, { throwIfNoEntry: false });
+  return here?.ino === there.ino && here.dev === there.dev;
 }
 
 /** Whether the program that a name leads to by $PATH is this very executable; false where there is none. */

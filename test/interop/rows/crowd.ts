@@ -133,7 +133,6 @@ export async function crowd(world: World): Promise<string> {
   };
   await Promise.all([deliver(), deliver(), pop(), imap()]);
   await world.settled(() => true, 60);
-  await Bun.sleep(1100);
   const left = new Set<number>();
   for (const path of world.maildir("ann")) {
     const text = await Bun.file(path).bytes();

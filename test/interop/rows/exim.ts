@@ -64,13 +64,18 @@ begin rewrite
 begin authenticators
 `;
 
-async function open(world: World): Promise<void> {
-  await openNeighbour(world);
+/** As the installation of the package would do it. */
+export async function installExim(world: World): Promise<void> {
   for (const directory of ["/var/spool/exim4", "/var/log/exim4"]) {
     mkdirSync(directory, { recursive: true });
     await world.must("root", ["chown", "Debian-exim:Debian-exim", directory]);
   }
   mkdirSync("/etc/exim4", { recursive: true });
+}
+
+async function open(world: World): Promise<void> {
+  await openNeighbour(world);
+  await installExim(world);
   writeFileSync("/etc/exim4/exim4.conf", configuration);
   makeBox("Debian-exim");
   const server = world.background(["exim4", "-bdf", "-q10s"]);

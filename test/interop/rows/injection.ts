@@ -127,15 +127,15 @@ export const injection: Group = {
     client("mailutils", ["mail.mailutils", "-s", "a letter", to], `\n\n${bytes}`),
     { packages: ["cron"], direction: "cron -> sendmail", needs: ["cron", "crontab"], check: cron },
     {
-      packages: ["git-email"],
+      packages: ["git-email", "libmailtools-perl"],
       direction: "git send-email -> sendmail",
-      needs: ["/usr/lib/git-core/git-send-email"],
+      needs: ["/usr/lib/git-core/git-send-email", "/usr/share/perl5/Mail/Address.pm"],
       check: (world) => patch(world, "sendmail"),
     },
     {
-      packages: ["git-email"],
+      packages: ["git-email", "libmailtools-perl"],
       direction: "git send-email -> qmail-smtpd",
-      needs: ["/usr/lib/git-core/git-send-email"],
+      needs: ["/usr/lib/git-core/git-send-email", "/usr/share/perl5/Mail/Address.pm"],
       check: (world) => patch(world, "smtp", "--smtp-server=127.0.0.1"),
     },
     {

@@ -60,7 +60,7 @@ const mime =
 /** The rows of a neighbour. */
 export function rowsOf(their: Neighbour): Row[] {
   const [name] = their.packages;
-  const row = (direction: string, check: Row["check"]): Row => ({
+  const row = (direction: string, check: (world: World) => Promise<string>): Row => ({
     packages: their.packages,
     needs: their.needs,
     direction,

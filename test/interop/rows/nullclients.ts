@@ -25,14 +25,14 @@ async function openNullmailer(world: World): Promise<void> {
   world.start();
   await world.smtpd();
   await world.serve([`${qmail}/bin/qmail-qmqpd`, "--listen", "127.0.0.1:628", "--user", "qmaild"], 628);
+  await installNullmailer(world);
+}
+
+/** As the installation of the package would do it. */
+export async function installNullmailer(world: World): Promise<void> {
   mkdirSync("/etc/nullmailer", { recursive: true });
   makeFifo("/var/spool/nullmailer/trigger", 0o622);
   chmodSync("/var/spool/nullmailer/trigger", 0o622);
-  // As the installation of the package would do it.
-  await world.must("root", ["chown", "-R", "mail:mail", "/var/spool/nullmailer"]);
-  await world.must("root", ["chown", "mail:mail", "/usr/sbin/nullmailer-queue", "/etc/nullmailer"]);
-  await world.must("root", ["chmod", "4755", "/usr/sbin/nullmailer-queue"]);
-  // As the installation of the package would do it.
   await world.must("root", ["chown", "-R", "mail:mail", "/var/spool/nullmailer"]);
   await world.must("root", ["chown", "mail:mail", "/usr/sbin/nullmailer-queue", "/etc/nullmailer"]);
   await world.must("root", ["chmod", "4755", "/usr/sbin/nullmailer-queue"]);

@@ -15,20 +15,21 @@ match from any for domain "${domain}" action "here"
 match from any for any action "there"
 `;
 
-async function open(world: World): Promise<void> {
-  await openNeighbour(world);
+/** As the installation of the package would do it. */
+export async function installOpensmtpd(world: World): Promise<void> {
   mkdirSync("/var/spool/smtpd", { recursive: true });
   chmodSync("/var/spool/smtpd", 0o711);
+  mkdirSync("/run/opensmtpd-empty", { recursive: true });
+  await world.must("root", ["chgrp", "opensmtpq", "/usr/sbin/smtpctl"]);
+  await world.must("root", ["chmod", "2755", "/usr/sbin/smtpctl"]);
+}
+
+async function open(world: World): Promise<void> {
+  await openNeighbour(world);
+  await installOpensmtpd(world);
   writeFileSync("/etc/smtpd.conf", configuration, { mode: 0o644 });
   writeFileSync("/etc/mailname", `${domain}\n`);
-  mkdirSync("/run/opensmtpd-empty", { recursive: true });
   makeBox("opensmtpd");
-  // As the installation of the package would do it.
-  await world.must("root", ["chgrp", "opensmtpq", "/usr/sbin/smtpctl"]);
-  await world.must("root", ["chmod", "2755", "/usr/sbin/smtpctl"]);
-  // As the installation of the package would do it.
-  await world.must("root", ["chgrp", "opensmtpq", "/usr/sbin/smtpctl"]);
-  await world.must("root", ["chmod", "2755", "/usr/sbin/smtpctl"]);
   const server = world.background(["smtpd", "-d"]);
   try {
     await answering(world);

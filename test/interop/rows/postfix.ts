@@ -51,14 +51,19 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 `;
 
-async function open(world: World): Promise<void> {
-  await openNeighbour(world);
+/** As the installation of the package would do it, and with these settings. */
+export async function installPostfix(world: World): Promise<void> {
   mkdirSync("/var/spool/postfix", { recursive: true });
   mkdirSync("/var/lib/postfix", { recursive: true });
   await world.must("root", ["chown", "postfix", "/var/lib/postfix"]);
   writeFileSync("/etc/postfix/main.cf", `${settings}qmqpd_authorized_clients = 127.0.0.0/8\n`);
   writeFileSync("/etc/postfix/master.cf", services);
   makeBox("postfix");
+}
+
+async function open(world: World): Promise<void> {
+  await openNeighbour(world);
+  await installPostfix(world);
   const started = await world.as("root", ["postfix", "start"]);
   try {
     await answering(world);

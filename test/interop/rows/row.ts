@@ -10,12 +10,16 @@ import type { World } from "./world.ts";
 export interface Row {
   /** The Debian packages that it needs; the version of the first is shown. */
   packages: readonly [string, ...string[]];
+  /** Its version, where the first is none of Debian's packages but something recorded, or a runtime. */
+  version?: string;
   /** What meets what. */
   direction: string;
   /** Executables that have to be there, by name or path. */
   needs: readonly string[];
-  /** Tries it; throws if it is not as it should be. What it returns is shown. */
-  check: (world: World) => Promise<string>;
+  /** The recipe in the manual that this row follows. */
+  recipe?: { page: string; title: string };
+  /** Tries it; throws if it is not as it should be. What it returns is shown. Absent where the group tries it outside. */
+  check?: (world: World) => Promise<string>;
 }
 
 /** Rows that share a mail system. */
@@ -23,6 +27,8 @@ export interface Group {
   name: string;
   /** A package that would take the place of the machine's mail system: it is unpacked, and seen by this group only. */
   unpacked?: Unpacked;
+  /** Tries a row that needs no machine of its own, but perhaps the network. */
+  outside?: (row: Row) => Promise<string>;
   /** Prepares the system, after which the rows run in turn. */
   open?: (world: World) => Promise<void>;
   rows: readonly Row[];

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import type { Group } from "./row.ts";
-import { has, password, qmail, searchPath, session, type World } from "./world.ts";
+import { has, nextSecond, password, qmail, searchPath, session, type World } from "./world.ts";
 
 const to = "ann@test.example";
 const text = "Subject: by socket\n\n.\nend\n";
@@ -55,7 +55,7 @@ async function inetd(world: World): Promise<string> {
   );
   await world.send(text, to);
   await world.settled(() => world.maildir("ann").length === 1);
-  await Bun.sleep(1100);
+  await nextSecond();
   has(await pop(world, 2503), /^\+OK 1 \d+\r$/m, "Subject: by socket\r\n\r\n..\r\nend\r\n");
   assert.equal(world.maildir("ann").length, 0);
   return "tcp-env qmail-smtpd; qmail-popup with system passwords";

@@ -117,7 +117,7 @@ export class World {
 
   #names(): void {
     writeFileSync("/proc/sys/kernel/hostname", host);
-    const neighbours = ["127.0.0.2 neighbour.example"];
+    const neighbours = ["127.0.0.1 mail.example.org", "127.0.0.2 neighbour.example"];
     writeFileSync("/etc/hosts", ["127.0.0.1 localhost", `127.0.0.1 ${host}`, ...neighbours, ""].join("\n"));
     writeFileSync("/etc/mailname", `${host}\n`);
   }
@@ -286,7 +286,7 @@ export class World {
   }
 
   /** Waits until the queue is empty, and something else is so. */
-  async settled(also: () => boolean = () => true, seconds = 15): Promise<void> {
+  async settled(also: () => boolean = () => true, seconds = 60): Promise<void> {
     try {
       await until("the deliveries", () => also() && this.idle, seconds * 1000);
     } catch (failure) {
@@ -299,7 +299,7 @@ export class World {
     const people = ["joe", "ann"] as const;
     for (const who of people)
       for (const name of readdirSync(this.at(who))) if (name.startsWith(".qmail")) rmSync(this.at(who, name));
-    for (const end = Date.now() + 3000; !this.idle && Date.now() < end; await Bun.sleep(100))
+    for (const end = Date.now() + 10_000; !this.idle && Date.now() < end; await Bun.sleep(100))
       this.signal("SIGALRM");
     for (const who of people) for (const path of this.maildir(who)) rmSync(path);
   }
@@ -321,6 +321,12 @@ export class World {
 /** The commands of a whole session with one message. */
 export const session = (from: string, to: string, text: string): string =>
   `EHLO client.example\nMAIL FROM:<${from}>\nRCPT TO:<${to}>\nDATA\n${text.replace(/^\./gm, "..")}.\nQUIT\n`;
+
+/** Waits until the clock shows another second: what qmail-pop3d lists is older than the current one. */
+export async function nextSecond(): Promise<void> {
+  const second = Math.floor(Date.now() / 1000);
+  while (Math.floor(Date.now() / 1000) === second) await Bun.sleep(10);
+}
 
 /** Asserts that a message has these lines or words, as bytes. */
 export function has(message: string, ...needles: (string | RegExp)[]): void {
