@@ -15,6 +15,8 @@ import { answerOf, type Done } from "./worker-words.ts";
 /** A delivery that is written, and neither durable nor to be seen yet. */
 export type Begun = MaildirDelivery;
 
+const slash = 47;
+
 /** `publish`: all that is left of one delivery at once, for one that has no company; absent: step by step. */
 type Disk = Flush & { publish?: (delivery: Begun) => Promise<void> };
 
@@ -114,11 +116,12 @@ export class Together {
     }
   }
 
-  #groupOf({ file, folder }: Begun): Group {
+  #groupOf({ file, names }: Begun): Group {
     const device = fstatSync(file).dev;
     const group = this.#groups.get(device) ?? new Group(this.#flushing);
     this.#groups.set(device, group);
-    group.place = folder;
+    // A file was made in it just now; `new` may be missing, which is no other delivery's trouble.
+    group.place = names.from.subarray(0, names.from.lastIndexOf(slash));
     return group;
   }
 }
