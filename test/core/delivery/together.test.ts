@@ -62,7 +62,7 @@ for (const flushing of [waiting, meanwhile])
       if (isWell) expect(scratch.read(`M/${delivery.path}`)).toBe("Return-Path: <>\nSubject: s\n\nbody\n");
       if (about === "has a name that is taken") expect(scratch.read(`M/${delivery.path}`)).toBe("other");
       const fds = readdirSync("/proc/self/fd").map((fd) => linkOf(`/proc/self/fd/${fd}`));
-      expect(fds.filter((path) => path.startsWith(scratch.in("M/tmp")))).toEqual([]);
+      expect(fds.filter((path) => path.startsWith(scratch.in("M/tmp/")))).toEqual([]);
     });
 
 /** Where a link leads; nowhere if it is gone. */
