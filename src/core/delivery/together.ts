@@ -6,7 +6,7 @@
 import { fstatSync } from "node:fs";
 import { bytes } from "../bytes/text.ts";
 import { duringWrite, type MaildirDelivery } from "../maildir/deliver.ts";
-import { type Barrier, type Flush, GroupCommit } from "../queue/group.ts";
+import { type Flush, GroupCommit } from "../queue/group.ts";
 import { syncDirectory, syncFile, syncFileSystemOf, syncfsTells } from "../sys/durable.ts";
 import { Flusher } from "../sys/flusher.ts";
 import { oneMaildir, orMaildirTrouble } from "./dotqmail-deliver.ts";
@@ -15,8 +15,13 @@ import { answerOf, type Done } from "./worker-words.ts";
 /** A delivery that is written, and neither durable nor to be seen yet. */
 export type Begun = MaildirDelivery;
 
+const slash = 47;
+
+/** `publish`: all that is left of one delivery at once, for one that has no company; absent: step by step. */
+type Disk = Flush & { publish?: (delivery: Begun) => Promise<void> };
+
 /** How the file system of a Maildir is flushed; `place()` is a directory on it. */
-export type Flushing = (place: () => Buffer) => Flush;
+export type Flushing = (place: () => Buffer) => Disk;
 
 /** Waits for the disk, for who has nothing else to do. No directory is held open between deliveries. */
 export const waiting: Flushing = (place) => ({
@@ -34,38 +39,59 @@ export const meanwhile: Flushing = (place) => {
     if (last === undefined || last.isDead) last = new Flusher([place().toString()]);
     return last;
   };
+  // That the thread can not begin is a failure of the flush.
   return {
-    all: syncfsTells() ? () => flusher().all?.() ?? Promise.reject(new Error("no syncfs")) : undefined,
-    each: ({ files, directories }) =>
-      flusher().each({ files, directories: directories.map((path) => bytes(path).toString()) }),
+    all: syncfsTells() ? async () => await flusher().fileSystem() : undefined,
+    each: async ({ files, directories }) =>
+      await flusher().each({ files, directories: directories.map((path) => bytes(path).toString()) }),
+    publish: async ({ file, names: { from, to }, folder }) =>
+      await flusher().publish(file, { from: from.toString(), to: to.toString() }, folder.toString()),
   };
 };
 
 /** Those on one file system. */
 class Group {
   place: Buffer = Buffer.alloc(0);
+  readonly #disk: Disk;
   readonly #commit: GroupCommit;
+  #members = 0;
 
   constructor(flushing: Flushing) {
-    this.#commit = new GroupCommit(
-      flushing(() => this.place),
-      () => performance.now(),
-    );
+    this.#disk = flushing(() => this.place);
+    this.#commit = new GroupCommit(this.#disk, () => performance.now());
   }
 
-  /** @throws Exit 111 with the report */
-  async wait(barrier: Barrier): Promise<void> {
-    const failure = await this.#commit.wait(barrier).then(
-      () => undefined,
-      (reason: unknown) => ({ reason }),
-    );
-    if (failure !== undefined)
-      orMaildirTrouble(() =>
-        duringWrite(() => {
-          throw failure.reason;
-        }),
-      );
+  /** Makes one durable and shows it, in this order. @throws Exit 111 with the report */
+  async finish(delivery: Begun): Promise<void> {
+    this.#members++;
+    try {
+      // Whoever comes in the same step is company.
+      await undefined;
+      const publish = this.#members === 1 ? this.#disk.publish : undefined;
+      if (publish !== undefined) await writing(publish(delivery));
+      else {
+        await writing(this.#commit.wait({ files: [delivery.file], directories: [] }));
+        orMaildirTrouble(() => delivery.link());
+        await writing(this.#commit.wait({ files: [], directories: [delivery.folder.toString("latin1")] }));
+      }
+    } finally {
+      this.#members--;
+    }
   }
+}
+
+/** Waits. @throws Exit 111 with the report of a failure to write */
+async function writing(step: Promise<void>): Promise<void> {
+  const failure = await step.then(
+    () => undefined,
+    (reason: unknown) => ({ reason }),
+  );
+  if (failure === undefined) return;
+  orMaildirTrouble(() =>
+    duringWrite(() => {
+      throw failure.reason;
+    }),
+  );
 }
 
 export class Together {
@@ -81,9 +107,7 @@ export class Together {
   async finish(delivery: Begun): Promise<Done> {
     try {
       const group = orMaildirTrouble(() => duringWrite(() => this.#groupOf(delivery)));
-      await group.wait({ files: [delivery.file], directories: [] });
-      orMaildirTrouble(() => delivery.link());
-      await group.wait({ files: [], directories: [delivery.folder.toString("latin1")] });
+      await group.finish(delivery);
       return { kind: "exit", code: 0, text: Buffer.from(oneMaildir) };
     } catch (failure) {
       return answerOf(failure);
@@ -92,11 +116,12 @@ export class Together {
     }
   }
 
-  #groupOf({ file, folder }: Begun): Group {
+  #groupOf({ file, names }: Begun): Group {
     const device = fstatSync(file).dev;
     const group = this.#groups.get(device) ?? new Group(this.#flushing);
     this.#groups.set(device, group);
-    group.place = folder;
+    // A file was made in it just now; `new` may be missing, which is no other delivery's trouble.
+    group.place = names.from.subarray(0, names.from.lastIndexOf(slash));
     return group;
   }
 }

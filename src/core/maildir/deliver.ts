@@ -66,7 +66,8 @@ export class MaildirDelivery {
   readonly folder: Buffer;
   /** `new/U`. */
   readonly path: string;
-  readonly #temporary: Buffer;
+  /** The names in `tmp` and `new`, for who gives it the second one otherwise than by link(). */
+  readonly names: { from: Buffer; to: Buffer };
   #open = true;
 
   /** Writes the file. @throws MaildirFailure, with nothing left in `tmp` */
@@ -76,7 +77,7 @@ export class MaildirDelivery {
     this.file = fd;
     this.folder = below("new");
     this.path = `new/${name}`;
-    this.#temporary = below(`tmp/${name}`);
+    this.names = { from: below(`tmp/${name}`), to: below(this.path) };
     try {
       if (typeof message === "number") copy(header, message, fd);
       else duringWrite(() => writeAll(fd, Buffer.concat([header, message])));
@@ -90,7 +91,7 @@ export class MaildirDelivery {
   link(): void {
     duringWrite(() => {
       this.#close();
-      linkSync(this.#temporary, Buffer.concat([this.folder, Buffer.from(this.path.slice("new".length))]));
+      linkSync(this.names.from, this.names.to);
     });
   }
 
@@ -100,7 +101,7 @@ export class MaildirDelivery {
    */
   end(): void {
     if (this.#open) quietly(() => this.#close());
-    quietly(() => unlinkSync(this.#temporary));
+    quietly(() => unlinkSync(this.names.from));
   }
 
   #close(): void {

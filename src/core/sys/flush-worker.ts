@@ -1,5 +1,5 @@
 /** The thread that waits for the disk, so that the thread with the sessions does not (flusher.ts). */
-import { fsyncSync } from "node:fs";
+import { fsyncSync, linkSync } from "node:fs";
 import { isSystemError } from "../exit.ts";
 import { syncDirectory } from "./durable.ts";
 import type { FlushOrder, FlushResult } from "./flusher.ts";
@@ -16,6 +16,7 @@ function done(order: FlushOrder): string | undefined {
   try {
     if (order.fileSystem !== undefined) syncFileSystem(order.fileSystem);
     for (const fd of order.files) fsyncSync(fd);
+    if (order.link !== undefined) linkSync(order.link.from, order.link.to);
     for (const path of order.directories) syncDirectory(path);
     return undefined;
   } catch (failure) {

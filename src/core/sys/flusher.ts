@@ -10,6 +10,8 @@ export interface FlushOrder {
   /** A descriptor on the file system that is flushed whole. */
   fileSystem: number | undefined;
   files: readonly number[];
+  /** A second name for a file, given between the files and the directories. */
+  link: { from: string; to: string } | undefined;
   directories: readonly string[];
 }
 
@@ -44,7 +46,7 @@ export class Flusher {
     this.#worker.onmessage = ({ data }: MessageEvent<FlushResult>) => this.#answered(data);
     this.#worker.onerror = ({ message }) => this.#failed(message);
     const isOne = new Set(directories.map((path) => statSync(path).dev)).size === 1;
-    this.all = isOne && syncfsTells() ? () => this.#order(this.#fileSystem, [], []) : undefined;
+    this.all = isOne && syncfsTells() ? () => this.fileSystem() : undefined;
   }
 
   /** Whether the thread is gone: nothing can be flushed any more. */
@@ -52,9 +54,19 @@ export class Flusher {
     return this.#failure !== undefined;
   }
 
+  /** Flushes all of the first directory's file system, for what that promises (syncfsTells). */
+  fileSystem(): Promise<void> {
+    return this.#order({ fileSystem: this.#fileSystem });
+  }
+
   /** Flushes these files, and the names in these directories. */
   each({ files, directories }: { files: readonly number[]; directories: readonly string[] }): Promise<void> {
-    return this.#order(undefined, files, directories);
+    return this.#order({ files, directories });
+  }
+
+  /** Flushes a file, then gives it a second name, then flushes the names of that directory: one errand. */
+  publish(file: number, link: { from: string; to: string }, directory: string): Promise<void> {
+    return this.#order({ files: [file], link, directories: [directory] });
   }
 
   /** Ends the thread. */
@@ -62,16 +74,13 @@ export class Flusher {
     this.#worker.terminate();
   }
 
-  #order(
-    fileSystem: number | undefined,
-    files: readonly number[],
-    directories: readonly string[],
-  ): Promise<void> {
+  #order(order: Partial<FlushOrder>): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const number = this.#next++;
     this.#pending.set(number, { resolve, reject });
-    this.#worker.postMessage({ number, fileSystem, files, directories } satisfies FlushOrder);
+    const none = { fileSystem: undefined, files: [], link: undefined, directories: [] };
+    this.#worker.postMessage({ ...none, ...order, number } satisfies FlushOrder);
     return promise;
   }
 
