@@ -34,7 +34,6 @@ export class Manager {
   readonly #cleanup: Cleanup;
   readonly #orders: Orders;
   #loaded = false;
-  #searched = false;
   #enrolledFolders = 0;
 
   constructor(outside: Outside, settings: Settings, routing: Routing, now: number) {
@@ -64,26 +63,28 @@ export class Manager {
    * again in ten seconds.
    */
   enroll(now: number): boolean {
-    const { disk } = this.#context;
+    const { disk, leftovers } = this.#context;
     this.#context.now = now;
-    if (!this.#load()) return false;
+    this.#loaded ||= this.#can("read hold", () => this.#orders.load());
+    if (!this.#loaded) return false;
     for (; this.#enrolledFolders < disk.folders("info"); this.#enrolledFolders++)
       if (!this.#enrollFolder(this.#enrolledFolders)) return false;
+    // Last: whatever comes into todo later finds nothing under its number.
+    if (!this.#can("opendir todo", () => leftovers.findUnfinished())) return false;
     this.#deliveries.logStatus();
     return true;
   }
 
   #enrollFolder(folder: number): boolean {
     const { disk, schedule, leftovers } = this.#context;
-    const ids = this.#trying(`opendir info/${folder}`, () => disk.list("info", folder));
-    const known =
-      ids &&
-      this.#trying(`opendir local/${folder} and remote/${folder}`, () => {
-        leftovers.findLists(folder, ids);
-        return true;
-      });
-    if (known === undefined) return false;
-    for (const id of ids ?? []) {
+    let ids: bigint[] = [];
+    const listed = this.#can(`opendir info/${folder}`, () => {
+      ids = disk.list("info", folder);
+    });
+    if (!listed) return false;
+    const lists = `opendir local/${folder} and remote/${folder}`;
+    if (!this.#can(lists, () => leftovers.findLists(folder, ids))) return false;
+    for (const id of ids) {
       const failed = schedule.failed.length;
       enroll(this.#context, id);
       // It may be what is left of a message that is gone.
@@ -92,32 +93,15 @@ export class Manager {
     return true;
   }
 
-  /** What is held, and what was left. Without knowing it, no message may be tried. */
-  #load(): boolean {
-    const { leftovers } = this.#context;
-    this.#loaded ||=
-      this.#trying("read hold", () => {
-        this.#orders.load();
-        return true;
-      }) ?? false;
-    this.#searched ||=
-      this.#loaded &&
-      (this.#trying("opendir todo", () => {
-        leftovers.findFirst();
-        return true;
-      }) ??
-        false);
-    return this.#searched;
-  }
-
-  /** undefined: it failed, and the log says so. */
-  #trying<Result>(what: string, step: () => Result): Result | undefined {
+  /** Whether a step at the start succeeds; else the log says so. */
+  #can(what: string, step: () => void): boolean {
     try {
-      return step();
+      step();
+      return true;
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       this.#context.log(`alert: unable to ${what}, sleeping...\n`);
-      return undefined;
+      return false;
     }
   }
 
