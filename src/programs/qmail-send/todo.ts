@@ -82,7 +82,8 @@ export class Todo {
   #take(moves: Move[]): boolean {
     let acted = this.#serveWaiting(moves);
     for (let count = 0; count < batchLimit && !this.#isFull(); count++) {
-      if (this.#ids.length === 0 && !this.#look()) break;
+      // Only at first: what was just added to the moves is still in todo.
+      if (this.#ids.length === 0 && (count > 0 || !this.#look())) break;
       const id = this.#ids[this.#position++];
       if (this.#position === this.#ids.length) this.#clear();
       const envelope = id === undefined ? undefined : this.#read(id);
