@@ -27,6 +27,7 @@ export class Envelope {
   readonly recipients: Recipient[] = [];
   readonly #context: Context;
   readonly #path: string;
+  readonly #counts: [number, number] = [0, 0];
   readonly #lengths: [number, number] = [0, 0];
   #size = 0;
   #uid = "0";
@@ -60,9 +61,9 @@ export class Envelope {
     return this.#records === undefined;
   }
 
-  /** Whether it has recipients on that channel; of those that were read. */
-  has(channel: Channel): boolean {
-    return this.#lengths[channel] > 0;
+  /** How many recipients there are on a channel, of those that were read. */
+  count(channel: Channel): number {
+    return this.#counts[channel];
   }
 
   /** All recipients. */
@@ -117,6 +118,7 @@ export class Envelope {
   #routed(recipient: string): Recipient {
     const { channel, address } = this.#context.routing.route(recipient);
     const offset = this.#lengths[channel];
+    this.#counts[channel]++;
     this.#lengths[channel] += recordOf(address).length;
     return { channel, address, offset, done: false };
   }

@@ -27,11 +27,11 @@ export class Leftovers {
     this.#ids.delete(id);
   }
 
-  /** At the start: who is in todo may have been preprocessed in part, and a bounce without info is nobody's. Throws a SystemError. */
-  findFirst(): void {
-    for (const id of this.#disk.list("todo")) this.add(id);
-    for (const id of this.#disk.list("bounce"))
-      if (this.#disk.status(this.#disk.path("info", id)) === undefined) this.add(id);
+  /** At the start: preprocessing that was not finished, and bounces that are nobody's. Throws a SystemError. */
+  findUnfinished(): void {
+    const hasInfo = (id: bigint): boolean => this.#disk.status(this.#disk.path("info", id)) !== undefined;
+    for (const id of this.#disk.list("todo")) if (hasInfo(id)) this.add(id);
+    for (const id of this.#disk.list("bounce")) if (!hasInfo(id)) this.add(id);
   }
 
   /** At the start: recipient lists without info. Throws a SystemError. */

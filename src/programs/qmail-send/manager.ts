@@ -41,7 +41,6 @@ export class Manager {
   /** The last time that work() was told. */
   #latest: number;
   #loaded = false;
-  #searched = false;
 
   constructor(outside: Outside, settings: Settings, routing: Routing, now: number) {
     const schedule = new Schedule(new Holds(outside.disk));
@@ -72,39 +71,25 @@ export class Manager {
    * again in ten seconds.
    */
   enroll(now: number): boolean {
+    const { leftovers } = this.#context;
     this.#context.now = now;
-    if (!this.#load()) return false;
-    if (!this.#enrolment.run()) return false;
+    this.#loaded ||= this.#can("read hold", () => this.#orders.load());
+    if (!this.#loaded || !this.#enrolment.run()) return false;
+    // Last: whatever comes into todo later finds nothing under its number.
+    if (!this.#can("opendir todo", () => leftovers.findUnfinished())) return false;
     this.#deliveries.logStatus();
     return true;
   }
 
-  /** What is held, and what was left. Without knowing it, no message may be tried. */
-  #load(): boolean {
-    const { leftovers } = this.#context;
-    this.#loaded ||=
-      this.#trying("read hold", () => {
-        this.#orders.load();
-        return true;
-      }) ?? false;
-    this.#searched ||=
-      this.#loaded &&
-      (this.#trying("opendir todo", () => {
-        leftovers.findFirst();
-        return true;
-      }) ??
-        false);
-    return this.#searched;
-  }
-
-  /** undefined: it failed, and the log says so. */
-  #trying<Result>(what: string, step: () => Result): Result | undefined {
+  /** Whether a step at the start succeeds; else the log says so. */
+  #can(what: string, step: () => void): boolean {
     try {
-      return step();
+      step();
+      return true;
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;
       this.#context.log(`alert: unable to ${what}, sleeping...\n`);
-      return undefined;
+      return false;
     }
   }
 

@@ -82,7 +82,8 @@ export class Todo {
   #take(moves: Move[]): boolean {
     let acted = this.#serveWaiting(moves);
     for (let count = 0; count < batchLimit && !this.#isFull(); count++) {
-      if (this.#ids.length === 0 && !this.#look()) break;
+      // Only at first: what was just added to the moves is still in todo.
+      if (this.#ids.length === 0 && (count > 0 || !this.#look())) break;
       const id = this.#ids[this.#position++];
       if (this.#position === this.#ids.length) this.#clear();
       const envelope = id === undefined ? undefined : this.#read(id);
@@ -120,7 +121,7 @@ export class Todo {
   }
 
   #waitingOn(channel: Channel): number {
-    return this.#waiting.reduce((count, { envelope }) => count + (envelope.has(channel) ? 1 : 0), 0);
+    return this.#waiting.reduce((count, { envelope }) => count + (envelope.count(channel) > 0 ? 1 : 0), 0);
   }
 
   #waits(id: bigint): boolean {
@@ -142,27 +143,21 @@ export class Todo {
   }
 
   /** Whether all of its deliveries can be started now, and passes are not waiting for their turn. */
-  #fits({ recipients }: Envelope): boolean {
+  #fits(envelope: Envelope): boolean {
     const { deliveries, passes } = this.#parts;
     return channels.every((channel) => {
-      const wanted = recipients.reduce(
-        (count, recipient) => count + (recipient.channel === channel ? 1 : 0),
-        0,
-      );
+      const wanted = envelope.count(channel);
       if (wanted === 0) return true;
       return deliveries.room(channel) >= wanted && !(passes.waits(channel) && deliveries.wasFirst(channel));
     });
   }
 
   /** Whether slots for it will be free soon: as many messages wait as are delivered in a second, or in one go. */
-  #mayWait({ recipients }: Envelope): boolean {
+  #mayWait(envelope: Envelope): boolean {
     const { deliveries } = this.#parts;
     const { concurrency } = this.#context.settings;
     return channels.every((channel) => {
-      const wanted = recipients.reduce(
-        (count, recipient) => count + (recipient.channel === channel ? 1 : 0),
-        0,
-      );
+      const wanted = envelope.count(channel);
       if (wanted === 0) return true;
       const soon = Math.max(concurrency[channel], deliveries.pace(channel));
       return wanted <= concurrency[channel] && this.#waitingOn(channel) < Math.min(soon, batchLimit);
@@ -224,7 +219,7 @@ export class Todo {
         return;
       }
       leftovers.delete(id);
-      const has = channels.filter((channel) => envelope.has(channel));
+      const has = channels.filter((channel) => envelope.count(channel) > 0);
       for (const channel of has) schedule.insert(channel, id, now);
       if (has.length === 0) schedule.done.insert(id, now);
       this.#onReady(id);

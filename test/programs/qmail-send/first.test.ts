@@ -203,6 +203,28 @@ describe("where slots are taken", () => {
   });
 });
 
+test("a message that is found again while its batch is not yet preprocessed is taken once", () => {
+  const world = straightWorld({ settings: { concurrency: [5, 5] } });
+  const names = Array.from({ length: 17 }, (_, index) => `u${index}@here.example`);
+  const submit = (count: number): void => {
+    for (let index = 0; index < count; index++)
+      world.submit("s@there.example", index % 2 ? names : ["a@here.example"]);
+  };
+  submit(70);
+  // The trigger is pulled while the names that were read are not all worked off.
+  const { list } = world.disk;
+  let pulls = 3;
+  world.disk.list = (directory, folder) => {
+    const found = list.call(world.disk, directory, folder);
+    if (directory === "todo" && pulls-- > 0) world.manager.triggered();
+    return found;
+  };
+  world.run(world.now + 1000);
+  expect(world.attempts.length).toBe(35 * 17 + 35);
+  expect(world.log).not.toContain("warning");
+  expect(world.left()).toEqual([]);
+});
+
 describe("TERM while first attempts are under way", () => {
   for (const [about, recipients, remains] of [
     ["all get it", both, []],
