@@ -168,10 +168,8 @@ class Host implements SmtpHost {
 
   open(): Submission | undefined {
     try {
-      this.#message =
-        this.#changed === undefined
-          ? new Submission()
-          : new Submission({ ...started(), ...this.#changed }, residentQueue());
+      const environment = this.#changed && { ...environmentBytes(), ...this.#changed };
+      this.#message = new Submission(environment, this.#changed && residentQueue());
       return this.#message;
     } catch (failure) {
       if (isSystemError(failure)) return undefined;
@@ -184,14 +182,6 @@ class Host implements SmtpHost {
     this.#recipients.allowed.close();
     await this.#message?.release();
   }
-}
-
-let environmentOfServer: ReturnType<typeof environmentBytes> | undefined;
-
-/** What a server that stays was started with. */
-function started(): ReturnType<typeof environmentBytes> {
-  environmentOfServer ??= environmentBytes();
-  return environmentOfServer;
 }
 
 /** What the control files and the environment say. */
