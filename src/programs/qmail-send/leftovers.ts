@@ -34,13 +34,6 @@ export class Leftovers {
     for (const id of this.#disk.list("bounce")) if (!hasInfo(id)) this.add(id);
   }
 
-  /** At the start: recipient lists without info. Throws a SystemError. */
-  findLists(folder: number, infos: readonly bigint[]): void {
-    const known = new Set(infos);
-    for (const directory of ["local", "remote"] as const)
-      for (const id of this.#disk.list(directory, folder)) if (!known.has(id)) this.add(id);
-  }
-
   /** Removes what lies under the number of a message in todo. Throws Trouble. */
   remove(id: bigint): void {
     if (!this.has(id)) return;

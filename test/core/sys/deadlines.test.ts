@@ -5,12 +5,11 @@ import { Deadlines, type Waiting } from "../../../src/core/sys/deadlines.ts";
 /** Someone who notes when they were told. */
 class Sleeper implements Waiting {
   slot: number | undefined;
+  until: number;
   told: number[] = [];
   readonly #lateToo: () => void;
-  constructor(
-    public until: number,
-    lateToo: () => void = () => {},
-  ) {
+  constructor(until: number, lateToo: () => void = () => {}) {
+    this.until = until;
     this.#lateToo = lateToo;
   }
   late(): void {
