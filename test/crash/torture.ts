@@ -54,12 +54,8 @@ const forms: readonly Form[] = [
     mounts: true,
     seconds: Number(full) + 60,
   },
-  {
-    name: "worlds",
-    words: ["small-disk.ts", "read-only"],
-    mounts: true,
-    seconds: 30,
-  },
+  { name: "worlds", words: ["small-disk.ts", "read-only"], mounts: true, seconds: 30 },
+  { name: "worlds", words: ["small-disk.ts", "reuse"], mounts: true, seconds: 30 },
   {
     name: "weakened",
     words: ["weakened.ts", "--cuts", String(Math.min(20, Number(cuts) * 2))],

@@ -70,7 +70,7 @@ export function report(result: Result, machine: string, now: Date): Report {
     "",
     "![Rate, memory, descriptors and the queue over time](soak.svg)",
     "",
-    `Made by \`npm run soak -- --minutes ${minutes} --seed ${plan.seed}\` on ${now.toISOString().slice(0, 10)}, ${machine}.`,
+    `Made by \`npm run soak -- --minutes ${minutes} --seed ${plan.seed} --kill-every ${plan.killEvery}\` on ${now.toISOString().slice(0, 10)}, ${machine}.`,
     "",
     ...(result.capacity === undefined
       ? [`Sent were ${result.rate} messages a second.`]
