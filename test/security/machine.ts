@@ -75,6 +75,11 @@ export function giveMaildir(path: string, { uid, gid }: Ids): void {
 
 /** Everything but the processes. */
 export function installMachine(work: string): void {
+  // What others leave where everybody may is none of this.
+  for (const shared of ["/tmp", "/dev/shm"]) {
+    mountEmpty(shared);
+    chmodSync(shared, 0o1777);
+  }
   mountEmpty(work);
   const people = { joe, ann };
   const lines = Object.entries(people).map(
