@@ -40,11 +40,24 @@ test("a seed does the same again", () => {
 /** Barriers, what is wrong without them, and a seed that shows it. */
 const needed: readonly (readonly [string, string, number])[] = [
   ["commit: fsync file mess", "torn", 1],
+  ["commit: fsync file intd", "torn", 1],
+  ["commit: fsync directory mess", "lost", 3],
   ["commit: fsync directory todo", "lost", 1],
+  ["done: fsync file mess", "torn", 5],
+  ["done: fsync file intd", "torn", 5],
+  ["done: fsync directory todo", "lost", 1],
+  ["done: syncfs", "torn", 1],
   ["#commit: fsync file info", "left", 2],
   ["#commit: fsync file remote", "lost", 1],
   ["#commit: fsync directory info", "lost", 3],
   ["#commit: fsync directory local", "lost", 3],
+  ["deliverToMaildir: fsync file tmp", "torn", 1],
+  ["deliverToMaildir: fsync directory new", "lost", 1],
+  ["#oneByOne: fsync file tmp", "torn", 1],
+  ["#oneByOne: fsync directory new", "lost", 1],
+  ["appendToMbox: fsync directory of mbox", "lost", 5],
+  ["append: fsync file bounce", "lost", 1],
+  ["append: fsync directory bounce", "lost", 3],
 ];
 
 for (const [barrier, kind, seed] of needed)
