@@ -113,8 +113,8 @@ export class System {
     const cleaner = this.#cleaner;
     const spawner = (channel: 0 | 1) => ({
       ready: () => true,
-      send: (command: Buffer) =>
-        this.#deliveries.take(Buffer.from(command), channel, (report) => {
+      send: (command: string) =>
+        this.#deliveries.take(Buffer.from(command, "latin1"), channel, (report) => {
           if (!send.dead) this.#hear(send, (manager) => manager.reported(channel, report, world.seconds));
         }),
     });
@@ -216,7 +216,7 @@ class Cleaner {
   readonly #process: Process;
   readonly #answer: (text: string) => void;
   #requests: string[] = [];
-  #count = 0;
+  #cleaning: InstanceType<Process["program"]["Cleaning"]> | undefined;
   #busy = false;
 
   constructor(world: World, answer: (text: string) => void, lost: () => void) {
@@ -226,7 +226,7 @@ class Cleaner {
     this.#process.onDeath = lost;
     world.after(world.random.of([0, 0, 5]), this.#process, () => {
       this.#process.program.sweepEnvelopes();
-      this.#process.program.sweepPid();
+      this.#begin();
     });
   }
 
@@ -239,14 +239,17 @@ class Cleaner {
     this.#world.exit(this.#process);
   }
 
+  #begin(): InstanceType<Process["program"]["Cleaning"]> {
+    const { Cleaning, queuePath } = this.#process.program;
+    this.#cleaning ??= new Cleaning(queuePath);
+    return this.#cleaning;
+  }
+
   #next(): void {
     if (this.#busy || this.#requests.length === 0) return;
     this.#busy = true;
     this.#world.after(this.#world.random.of([0.1, 0.1, 10]), this.#process, () => {
-      const { program } = this.#process;
-      if (++this.#count % 31 === 0) program.sweepPid();
-      const text = program.answer(Buffer.from(`${this.#requests.shift()}\0`));
-      this.#answer(text);
+      this.#answer(this.#begin().answer(this.#requests.shift() ?? ""));
       this.#busy = false;
       this.#next();
     });
@@ -385,20 +388,20 @@ class Deliveries {
         item.order.report("Zfailed\n");
       }
     }
-    const together = this.#groups.get(worker) ?? new Together();
+    // As a warm qmail-local, or as a qmail-lspawn that does it by itself.
+    const { waiting, meanwhile } = worker.program;
+    const together = this.#groups.get(worker) ?? new Together(this.#world.random.of([waiting, meanwhile]));
     this.#groups.set(worker, together);
-    this.#world.follow(
-      worker,
-      together.finish(begun.map(({ delivery }) => delivery)),
-      (answers) => {
-        for (const [index, { item }] of begun.entries()) {
-          const answer = answers[index];
+    for (const { item, delivery } of begun)
+      this.#world.follow(
+        worker,
+        together.finish(delivery),
+        (answer) => {
           under.delete(item);
-          item.order.report(answer?.kind === "exit" && answer.code === 0 ? "Kok\n" : "Zfailed\n");
-        }
-      },
-      (thrown) => this.#world.problem("the warm qmail-local fell over:", thrown),
-    );
+          item.order.report(answer.kind === "exit" && answer.code === 0 ? "Kok\n" : "Zfailed\n");
+        },
+        (thrown) => this.#world.problem("the warm qmail-local fell over:", thrown),
+      );
   }
 }
 

@@ -335,9 +335,10 @@ export class World implements Kernel {
       answers.fill = () => {
         const end = requests.bytes.indexOf(0);
         if (end < 0) return;
-        const request = requests.bytes.subarray(0, end + 1);
+        const request = requests.bytes.toString("latin1", 0, end);
         requests.bytes = requests.bytes.subarray(end + 1);
-        answers.bytes = Buffer.from(child.program.answer(request));
+        const { Cleaning, queuePath } = child.program;
+        answers.bytes = Buffer.from(new Cleaning(queuePath).answer(request));
       };
     return { pid: child.pid, exited: Promise.resolve(0), exitCode: 0, signalCode: null, kill: () => {} };
   }
