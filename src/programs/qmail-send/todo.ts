@@ -82,8 +82,7 @@ export class Todo {
   #take(moves: Move[]): boolean {
     let acted = this.#serveWaiting(moves);
     for (let count = 0; count < batchLimit && !this.#isFull(); count++) {
-      // Only at first: what was just added to the moves is still in todo.
-      if (this.#ids.length === 0 && (count > 0 || !this.#look())) break;
+      if (this.#ids.length === 0 && !this.#look(moves)) break;
       const id = this.#ids[this.#position++];
       if (this.#position === this.#ids.length) this.#clear();
       const envelope = id === undefined ? undefined : this.#read(id);
@@ -164,16 +163,17 @@ export class Todo {
     });
   }
 
-  /** Reads the names in todo, if it is time. */
-  #look(): boolean {
+  /** Reads the names in todo, if it is time, without those that are in hand already: in the moves of this step, too. */
+  #look(moves: readonly Move[]): boolean {
     const { disk, now, log } = this.#context;
     const { cleaner, first } = this.#parts;
     if (!this.#triggered && now < this.#next) return false;
     this.#triggered = false;
+    const moving = new Set(moves.map(({ envelope }) => envelope.id));
     try {
       this.#ids = disk
         .list("todo")
-        .filter((id) => !first.has(id) && !this.#waits(id) && !cleaner.has(`todo/${id}`));
+        .filter((id) => !moving.has(id) && !first.has(id) && !this.#waits(id) && !cleaner.has(`todo/${id}`));
       this.#next = now + interval;
     } catch (failure) {
       if (!isSystemError(failure)) throw failure;

@@ -225,6 +225,16 @@ test("a message that is found again while its batch is not yet preprocessed is t
   expect(world.left()).toEqual([]);
 });
 
+test("a message that has waited too long for a slot, and is found again at that moment, is taken once", () => {
+  const world = straightWorld({ settings: { concurrency: [1, 1] }, deliver: fates(() => 4) });
+  for (const name of ["a", "b"]) world.submit("s@there.example", [`${name}@here.example`]);
+  world.after(2, () => world.manager.triggered());
+  world.run(world.now + 100);
+  expect(world.log).not.toContain("warning");
+  expect(world.attempts.map(({ recipient }) => recipient)).toEqual(["a@here.example", "b@here.example"]);
+  expect(world.left()).toEqual([]);
+});
+
 describe("TERM while first attempts are under way", () => {
   for (const [about, recipients, remains] of [
     ["all get it", both, []],
