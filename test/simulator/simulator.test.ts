@@ -13,11 +13,11 @@ import { queue, start, World } from "./world.ts";
 const options: Options = { factory: await bundle(), cuts: 25, perCall: 4 };
 
 /** Known to meet much in little time. */
-const seeds = [1, 2, 3, 4, 5, 6, 12, 27, 60];
+const seeds = [2, 4, 5, 12, 27, 60];
 
 function expectNothing(seed: number): void {
   const counts = newCounts();
-  simulate(seed, options, counts);
+  simulate(seed, { ...options, cuts: 15 }, counts);
   expect(counts.failures.map(inWords)).toEqual([]);
   expect(counts.states).toBeGreaterThan(0);
 }
@@ -67,7 +67,7 @@ for (const [barrier, kind, seed] of needed)
   });
 
 test("what is added to an mbox is there after a power cut, though whoever made it died before its name was durable", () => {
-  for (let calls = 1; calls < 20; calls++) {
+  for (let calls = 1; calls < 16; calls++) {
     const disk = newDisk("posix", 1);
     const message = disk.create(`${queue}/mess/0/30`);
     disk.write(message, Buffer.from("text\n"), 0);
@@ -87,7 +87,7 @@ test("what is added to an mbox is there after a power cut, though whoever made i
       if (!(thrown instanceof Killed)) throw thrown;
     }
     deliver(Number.POSITIVE_INFINITY);
-    for (let index = 0; index < 50; index++) {
+    for (let index = 0; index < 20; index++) {
       const random = new Random(index);
       const [cut] = disk.cuts(1, random);
       const left = cut && disk.after(cut, random).find("/mail/b0/mbox");
