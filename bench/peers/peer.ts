@@ -11,7 +11,7 @@ export const domain = "test.example";
 /** Who has a mailbox: one, one for warming up, twenty whose names smtp-source makes. */
 export const one = "ann";
 export const warm = "warm";
-export const twenty: readonly string[] = Array.from({ length: 20 }, (_, n) => `${n + 1}u`);
+export const twenty: readonly string[] = Array.from({ length: 20 }, (_, n) => `${n}u`);
 export const users: readonly string[] = [one, warm, ...twenty];
 
 /** How many deliveries at once, and how many clients, every system is set to. */
