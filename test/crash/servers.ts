@@ -2,6 +2,7 @@
 import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { Group } from "../helpers/home.ts";
+import { separateQueueProgram } from "../helpers/queue-program.ts";
 import { type Bench, type Run, sender } from "./bench.ts";
 import { exchange, protocols, said, taken } from "./clients.ts";
 import { detached } from "./daemons.ts";
@@ -44,6 +45,7 @@ const taker = (protocol: (typeof protocols)[number], follow: boolean): Subject =
   ends: [0, 111],
   settlesLater: true,
   run: async (bench, through) => {
+    if (follow) separateQueueProgram(bench.program("qmail-queue"));
     const { number, text, to } = bench.message("mailbox");
     return await serve(bench, through, [`qmail-${protocol}d`], async (port) => {
       const answer = await exchange(port, said[protocol]({ text, from: sender, to }), farewell);

@@ -13,10 +13,10 @@ import {
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { Group, host, programs, readProcess, until } from "../helpers/home.ts";
 import { canCompile } from "../helpers/launcher.ts";
-import { canUnshare, mountEmpty, unshare } from "../helpers/namespace.ts";
+import { bind, canUnshare, mountEmpty, unshare } from "../helpers/namespace.ts";
 import { pristineSystem } from "../helpers/overlay.ts";
 
 export const home = "/var/qmail";
@@ -48,6 +48,8 @@ export function idsOf(name: string): Ids {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
+const tree = resolve(import.meta.dir, "../..");
+
 /** Home directory of joe or ann. */
 export const homeOf = (work: string, name: string): string => join(work, name);
 
@@ -75,10 +77,16 @@ export function giveMaildir(path: string, { uid, gid }: Ids): void {
 
 /** Everything but the processes. */
 export function installMachine(work: string): void {
-  // What others leave where everybody may is none of this.
+  // What others leave where everybody may is none of this; but this very tree may be there.
   for (const shared of ["/tmp", "/dev/shm"]) {
+    const isHere = tree.startsWith(`${shared}/`);
+    if (isHere) bind(tree, "/mnt");
     mountEmpty(shared);
     chmodSync(shared, 0o1777);
+    if (!isHere) continue;
+    mkdirSync(tree, { recursive: true });
+    bind("/mnt", tree);
+    run("umount", "/mnt");
   }
   mountEmpty(work);
   const people = { joe, ann };

@@ -39,7 +39,8 @@ async function canRun(owner: Owner, program: string): Promise<boolean> {
   try {
     const { uid, gid } = owner;
     const child = start({
-      command: [program, "--version"],
+      // Through a shell: a program of ours would be started as root, and become the owner then.
+      command: ["/bin/sh", "-c", 'exec "$0" --version', program],
       descriptors: [null, null, null],
       directory: "/",
       ids: { uid, gid },

@@ -36,6 +36,7 @@ export class Screen {
       else this.#happened(key === stopKey ? "stopped" : { key });
   };
   #raw = false;
+  #taken = false;
 
   /** Rows and columns now. */
   get size(): { rows: number; columns: number } {
@@ -69,6 +70,8 @@ export class Screen {
 
   /** Shows these lines, each no wider than the terminal, in the place of what was there. */
   draw(lines: readonly string[]): void {
+    // The time for a picture can come before the signal that says that we go on.
+    if (!this.#taken) this.#take();
     this.#write(codes.begin + lines.map((line) => `${line}\x1b[K`).join("\r\n") + codes.end);
   }
 
@@ -97,10 +100,12 @@ export class Screen {
       process.stdin.resume();
       this.#raw = true;
     }
+    this.#taken = true;
     this.#write(codes.enter);
   }
 
   #give(): void {
+    this.#taken = false;
     this.#write(codes.leave);
     if (this.#raw) process.stdin.setRawMode(false);
     this.#raw = false;

@@ -4,28 +4,13 @@
  */
 import { lstatSync, readFileSync, type Stats, statSync } from "node:fs";
 import { isSystemError } from "../exit.ts";
-
-/** A file that was read: which it was, and its bytes. */
-interface Kept {
-  stat: Stats;
-  bytes: Buffer;
-}
-
-/** What changed so short a while ago, in milliseconds, may change again without its times telling. */
-const unsettled = 2000;
+import { isSame, isSettled, Kept } from "../sys/kept.ts";
 
 const status = (path: string): Stats | undefined => statSync(path, { throwIfNoEntry: false });
 
-/** Whether it is the same, unchanged; the time of its last change can not be set by anybody. */
-export const isSame = (one: Stats, other: Stats): boolean =>
-  one.ctimeMs === other.ctimeMs && one.ino === other.ino && one.size === other.size && one.dev === other.dev;
-
-/** Whether the next change will show. */
-export const isSettled = ({ ctimeMs }: Stats): boolean => Date.now() - ctimeMs > unsettled;
-
 export class KeptFiles {
   readonly directory: string;
-  readonly #files = new Map<string, Kept>();
+  readonly #files = new Map<string, Kept<Buffer>>();
   /** The directory when the absent names were looked for. */
   #seen: Stats | undefined;
   readonly #absent = new Set<string>();
@@ -51,13 +36,10 @@ export class KeptFiles {
   read(name: string): Buffer | undefined {
     const stat = this.status(name);
     if (stat === undefined) return undefined;
-    const known = this.#files.get(name);
-    if (known !== undefined && isSame(known.stat, stat)) return known.bytes;
-    this.#files.delete(name);
+    const kept = this.#files.get(name) ?? new Kept<Buffer>();
+    this.#files.set(name, kept);
     try {
-      const bytes = readFileSync(this.#path(name));
-      if (isSettled(stat)) this.#files.set(name, { stat, bytes });
-      return bytes;
+      return kept.of(stat, () => readFileSync(this.#path(name)));
     } catch (failure) {
       if (isSystemError(failure, "ENOENT")) return undefined;
       throw failure;

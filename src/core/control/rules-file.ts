@@ -1,7 +1,7 @@
 /** A cdb of tcprules as a server that stays looks its clients up in: for as long as it is the same file, each once. */
 import { type Stats, statSync } from "node:fs";
+import { isSame, isSettled } from "../sys/kept.ts";
 import { CdbFile } from "./cdbfile.ts";
-import { isSame, isSettled } from "./kept-files.ts";
 import { type Rule, type RuleClient, ruleFor } from "./tcprules.ts";
 
 /** So many clients are remembered. */

@@ -7,7 +7,11 @@ const unsettled = 2000;
 /** Which file it was, and when it changed last: a time that nobody can set. */
 type Seen = Readonly<Pick<Stats, "ctimeMs" | "ino" | "size" | "dev">>;
 
-/** Whether anything that is kept of it can count later. */
+/** Whether it is the same file, unchanged. */
+export const isSame = (one: Seen, other: Seen): boolean =>
+  one.ctimeMs === other.ctimeMs && one.ino === other.ino && one.size === other.size && one.dev === other.dev;
+
+/** Whether anything that is kept of it can count later: the next change will show. */
 export const isSettled = ({ ctimeMs }: Pick<Stats, "ctimeMs">): boolean => Date.now() - ctimeMs > unsettled;
 
 export class Kept<Made> {
@@ -16,12 +20,10 @@ export class Kept<Made> {
 
   /** What was made of the file that has this status now; made anew where it is another one. */
   of(status: Stats, make: () => Made): Made {
-    const { ctimeMs, ino, size, dev } = status;
-    const seen = this.#seen;
-    const same = seen?.ctimeMs === ctimeMs && seen.ino === ino && seen.size === size && seen.dev === dev;
-    if (same) return this.#made as Made;
+    if (this.#seen !== undefined && isSame(this.#seen, status)) return this.#made as Made;
     const made = make();
     const keep = isSettled(status);
+    const { ctimeMs, ino, size, dev } = status;
     this.#seen = keep ? { ctimeMs, ino, size, dev } : undefined;
     this.#made = keep ? made : undefined;
     return made;

@@ -29,6 +29,9 @@ const group = (name: string, recipes: readonly Rest[], more: Partial<Group> = {}
   ),
 });
 
+const has = (program: string): boolean =>
+  Bun.which(program, { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" }) !== null;
+
 const sending = group(
   "sending",
   [
@@ -53,8 +56,9 @@ const sending = group(
     open: async (world) => {
       await open(world);
       await world.smtpd();
-      world.background(["cron", "-f"]);
-      await installNullmailer(world);
+      // Without the package its recipe is skipped, and the others are tried.
+      if (has("cron")) world.background(["cron", "-f"]);
+      if (has("nullmailer-send")) await installNullmailer(world);
       units(world, { nullmailer: "setsid nullmailer-send >/dev/null 2>&1 &" });
     },
   },
@@ -93,7 +97,7 @@ const readers = group(
       world.write("ann", ".secret", `${password}\n`, 0o600);
       const pop = [`${qmail}/bin/qmail-popup`, "--listen", "127.0.0.1:110", "mail.example.org"];
       await world.serve([...pop, `${qmail}/bin/checkpassword`, `${qmail}/bin/qmail-pop3d`, "Maildir"], 110);
-      if (Bun.which("make-ssl-cert", { PATH: "/usr/sbin" }) !== null) await certificate(world);
+      if (has("dovecot") && has("make-ssl-cert")) await certificate(world);
       units(world, { dovecot: "dovecot" });
     },
   },
