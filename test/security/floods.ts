@@ -165,6 +165,8 @@ os.mkfifo("1.fifo"); os.symlink("/etc/shadow", "2.shadow"); os.mkdir("4.director
 os.symlink("5.loop", "5.loop"); open("6.closed", "w").close(); os.chmod("6.closed", 0)
 open("7.message", "w").write("Subject: x\\n\\n.\\n"); open("8." + "x" * 240, "w").write("y\\n")
 open("9.\\n+OK", "w").write("z\\n"); os.symlink("../../../ann/Maildir/new", "a.directory")
+# What came in this very second is not shown yet.
+import time; time.sleep(1.1)
 result = 0`,
     place,
   );
