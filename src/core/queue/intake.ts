@@ -57,6 +57,7 @@ function fill(entry: Entry, { started, uid, deadline, message, envelope }: Intak
   entry.beginEnvelope();
   entry.envelope(`u${uid}\0p${process.pid}\0`);
   copyEnvelope(entry, envelope);
+  // By the clock that may be set: by it, too, qmail-send takes for dead what is 36 hours old.
   if (Date.now() > deadline) throw new Exit(queueExit.timeout);
 }
 
