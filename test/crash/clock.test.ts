@@ -1,6 +1,6 @@
 /** A clock that is set while mail goes through: the programs are told another time by libfaketime. */
-import { expect, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { afterEach, expect, test } from "bun:test";
+import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Scratch } from "../helpers/built.ts";
 import { until } from "../helpers/home.ts";
@@ -9,6 +9,15 @@ import { underLoad } from "./under-load.ts";
 const library = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
   .map((machine) => `/usr/lib/${machine}/faketime/libfaketimeMT.so.1`)
   .find(existsSync);
+const shared = "/dev/shm";
+
+/** The library leaves two files behind for each process that does not end by itself. */
+afterEach(() => {
+  for (const name of existsSync(shared) ? readdirSync(shared) : []) {
+    const [, pid] = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/.exec(name) ?? [];
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(shared, name));
+  }
+});
 
 for (const jump of ["+1d", "-1d", "+10y", "-10y"])
   test.skipIf(library === undefined)(

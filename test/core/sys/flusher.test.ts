@@ -1,5 +1,5 @@
 /** The thread that flushes: what it can promise, and what it says when it cannot. */
-import { afterEach, expect, test } from "bun:test";
+import { afterAll, afterEach, expect, test } from "bun:test";
 import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { Flusher } from "../../../src/core/sys/flusher.ts";
 const place = mkdtempSync(join(tmpdir(), "qmail-flusher-"));
 let flusher: Flusher;
 afterEach(() => flusher.close());
-process.on("exit", () => rmSync(place, { recursive: true, force: true }));
+afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 test("files and names, and everything at once", async () => {
   flusher = new Flusher([place]);
