@@ -52,7 +52,7 @@ export class KeptSessions {
   /** Keeps a session, or ends it. */
   put(key: string, kept: KeptSession): void {
     const { idle, age, messages, waiting } = this.#limits;
-    if (!kept.line.quiet || kept.messages >= messages || Date.now() - kept.since >= age) {
+    if (!kept.line.quiet || kept.messages >= messages || performance.now() - kept.since >= age) {
       leave(kept);
       return;
     }

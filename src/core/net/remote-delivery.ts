@@ -75,7 +75,7 @@ export interface OpenSession<Kind extends Line> {
   session: Session;
   /** How many messages it has had. */
   messages: number;
-  /** When it was made, as Date.now() counts. */
+  /** When it was made, as performance.now() counts. */
   since: number;
 }
 
@@ -190,7 +190,7 @@ async function reach<Kind extends Line>(
   const exchangers = await reachable(host, settings.route, means.names());
   const { address, line } = await connect(exchangers, settings, means);
   const connection = new Connection(line, settings.patience);
-  return { line, connection, partner: formatIp(address), messages: 0, since: Date.now() };
+  return { line, connection, partner: formatIp(address), messages: 0, since: performance.now() };
 }
 
 function readSettings(host: Buffer): Settings {

@@ -1,10 +1,10 @@
 /** Lines that never hold the process up: many deliveries at a time, each with buffers of bounded size. */
 import { createSocket } from "node:dgram";
-import { closeSync, openSync } from "node:fs";
 import { type Socket as NodeSocket, Socket as StreamSocket } from "node:net";
 import { constants as os } from "node:os";
 import { formatIp } from "../bytes/ip.ts";
 import { isSystemError } from "../exit.ts";
+import { connectFailure } from "./connect-failure.ts";
 import { systemError } from "./libc.ts";
 import type { Line } from "./line.ts";
 
@@ -16,12 +16,6 @@ const longest = 2 ** 31 - 1;
 
 /** How long the partner may take to close its side after our last word, in milliseconds. */
 const farewell = 1000;
-
-/**
- * The runtime reports every failure to connect as ECONNREFUSED. No host takes longer than this, in milliseconds, to
- * refuse: it was the kernel that gave up.
- */
-const latestRefusal = 60_000;
 
 const milliseconds = (seconds: number): number => Math.min(Math.max(0, Math.ceil(seconds * 1000)), longest);
 
@@ -175,17 +169,6 @@ export class StreamLine implements Line {
     this.#change.tell();
     this.#disturbed?.();
   }
-}
-
-/** Why there is no connection, as far as it can be found out. */
-function connectFailure(took: number): Error {
-  try {
-    closeSync(openSync("/dev/null", "r"));
-  } catch (failure) {
-    if (isSystemError(failure)) return failure;
-    throw failure;
-  }
-  return systemError("connect", took < latestRefusal ? os.errno.ECONNREFUSED : os.errno.ETIMEDOUT);
 }
 
 /** Whatever the runtime calls it: the connection does not work any more. */

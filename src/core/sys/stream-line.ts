@@ -2,10 +2,9 @@
  * Connections that never hold the process up, for who has many: on the runtime's own sockets, which take half the time
  * of node:net's.
  */
-import { closeSync, openSync } from "node:fs";
 import { constants as os } from "node:os";
 import { formatIp } from "../bytes/ip.ts";
-import { isSystemError } from "../exit.ts";
+import { connectFailure } from "./connect-failure.ts";
 import { Deadlines, type Waiting } from "./deadlines.ts";
 import { systemError } from "./libc.ts";
 import type { Line } from "./line.ts";
@@ -18,12 +17,6 @@ const farewell = 1;
 
 /** Whoever sends more than this at once lets others have a turn, in bytes. */
 const long = 4096;
-
-/**
- * The runtime reports every failure to connect as ECONNREFUSED. No host takes longer than this, in milliseconds, to
- * refuse: it was the kernel that gave up.
- */
-const latestRefusal = 60_000;
 
 type Socket = Bun.Socket<StreamLine>;
 
@@ -64,13 +57,13 @@ export class StreamLine implements Line, Waiting {
   /** Connects. Throws ECONNREFUSED whatever kept it from that, but EMFILE and ETIMEDOUT where it is that. */
   static async connect(address: Uint8Array, port: number, seconds: number): Promise<StreamLine> {
     const line = new StreamLine();
-    const begun = Date.now();
+    const begun = performance.now();
     const place = { hostname: formatIp(address), port: port & 0xffff, allowHalfOpen: true };
-    // What came of it is told to the line.
-    Bun.connect({ ...place, data: line, socket: StreamLine.#events }).catch(() => {});
+    // What came of it is told to the line; of what failed before there was a socket, only the promise knows.
+    Bun.connect({ ...place, data: line, socket: StreamLine.#events }).catch(() => line.#lose());
     try {
       await line.#until(() => line.#socket !== undefined || line.#lost, seconds, "connect");
-      if (line.#lost) throw connectFailure(Date.now() - begun);
+      if (line.#lost) throw connectFailure(performance.now() - begun);
       return line;
     } catch (failure) {
       line.close();
@@ -218,15 +211,4 @@ export class StreamLine implements Line, Waiting {
     this.until = performance.now() + seconds * 1000;
     deadlines.watch(this);
   }
-}
-
-/** Why there is no connection, as far as it can be found out. */
-function connectFailure(took: number): Error {
-  try {
-    closeSync(openSync("/dev/null", "r"));
-  } catch (failure) {
-    if (isSystemError(failure)) return failure;
-    throw failure;
-  }
-  return systemError("connect", took < latestRefusal ? os.errno.ECONNREFUSED : os.errno.ETIMEDOUT);
 }
