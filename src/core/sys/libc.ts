@@ -16,6 +16,8 @@ function open() {
     pipe2: { args: [pointer, i32], returns: i32 },
     mkfifo: { args: [pointer, u32], returns: i32 },
     syncfs: { args: [i32], returns: i32 },
+    syscall: { args: [i64, pointer, i32, i32, pointer, pointer, i32], returns: i64 },
+    mmap: { args: [pointer, u64, i32, i32, i32, i64], returns: pointer },
     poll: { args: [pointer, u64, i32], returns: i32 },
     dup2: { args: [i32, i32], returns: i32 },
     fcntl: { args: [i32, i32, i32], returns: i32 },
