@@ -45,7 +45,7 @@ export const meanwhile: Flushing = (place) => {
     get moment() {
       return flusher().moment;
     },
-    all: syncfsTells() ? async (moment) => await flusher().fileSystem(moment) : undefined,
+    all: syncfsTells() ? async (moment, files) => await flusher().fileSystem(moment, files) : undefined,
     each: async ({ files, directories }) =>
       await flusher().each({ files, directories: directories.map((path) => bytes(path).toString()) }),
     publish: async ({ file, names: { from, to }, folder }) =>

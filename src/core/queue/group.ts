@@ -19,8 +19,11 @@ export interface Barrier {
 
 /** The two ways; both reject if anything failed. */
 export interface Flush {
-  /** Everything on the file system that was complete at that moment; undefined where that is not to be had. */
-  all: ((moment: number) => Promise<void>) | undefined;
+  /**
+   * Everything on the file system that was complete at that moment, above all these files; undefined where that is not
+   * to be had.
+   */
+  all: ((moment: number, files: readonly number[]) => Promise<void>) | undefined;
   each: (barrier: Barrier) => Promise<void>;
   /** The present moment, as `all` counts them. Throws what keeps it from flushing. */
   readonly moment: number;
@@ -126,7 +129,8 @@ export class GroupCommit {
     const began = this.#now();
     try {
       // The last one was complete last.
-      await all(group.at(-1)?.moment ?? this.#flush.moment);
+      const files = group.flatMap(({ barrier }) => barrier.files);
+      await all(group.at(-1)?.moment ?? this.#flush.moment, files);
       for (const { resolve } of group) resolve();
     } catch (failure) {
       for (const { reject } of group) reject(failure);

@@ -5,7 +5,7 @@ import { isSystemError } from "../exit.ts";
 import { syncDirectory } from "./durable.ts";
 import { FlushTurns, turnWords } from "./flush-turns.ts";
 import type { FlushOrder, FlushResult } from "./flusher.ts";
-import { syncFileSystem } from "./libc.ts";
+import { beginWriting, syncFileSystem } from "./libc.ts";
 import { awaitChange, wakeAll, wordsAt } from "./shared-words.ts";
 
 declare const self: Worker;
@@ -17,8 +17,10 @@ self.onmessage = ({ data }: MessageEvent<FlushOrder>) => {
 /** Does it; the name of the errno if it failed. */
 function done(order: FlushOrder): string | undefined {
   try {
+    // The disk takes them side by side, and while we wait for our turn.
+    if (order.files.length > 1 || order.fileSystem !== undefined) for (const fd of order.files) beginWriting(fd);
     if (order.fileSystem !== undefined) flushAll(order.fileSystem);
-    for (const fd of order.files) fsyncSync(fd);
+    else for (const fd of order.files) fsyncSync(fd);
     if (order.link !== undefined) linkSync(order.link.from, order.link.to);
     for (const path of order.directories) syncDirectory(path);
     return undefined;

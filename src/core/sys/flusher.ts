@@ -15,6 +15,7 @@ export interface FlushOrder {
    * after this moment, as the words there say (flush-turns.ts).
    */
   fileSystem: { fd: number; moment: number; turns: Pointer | undefined } | undefined;
+  /** Files that are flushed, or with a whole file system are begun with. */
   files: readonly number[];
   /** A second name for a file, given between the files and the directories. */
   link: { from: string; to: string } | undefined;
@@ -46,7 +47,7 @@ export class Flusher {
   readonly #turns: Pointer | undefined;
   readonly #words: Int32Array | undefined;
   /** Flushes the whole file system, at least what was complete at that moment; undefined where that promises nothing. */
-  readonly all: ((moment: number) => Promise<void>) | undefined;
+  readonly all: ((moment: number, files: readonly number[]) => Promise<void>) | undefined;
 
   /** `directories`: where everything is that is to be flushed; on more than one file system there is no flushing all. */
   constructor(directories: readonly [string, ...string[]]) {
@@ -58,7 +59,7 @@ export class Flusher {
     this.#worker.onmessage = ({ data }: MessageEvent<FlushResult>) => this.#answered(data);
     this.#worker.onerror = ({ message }) => this.#failed(message);
     const isOne = directories.every((path) => statSync(path).dev === dev);
-    this.all = isOne && syncfsTells() ? (moment) => this.fileSystem(moment) : undefined;
+    this.all = isOne && syncfsTells() ? (moment, files) => this.fileSystem(moment, files) : undefined;
   }
 
   /** Whether the thread is gone: nothing can be flushed any more. */
@@ -71,9 +72,9 @@ export class Flusher {
     return this.#words === undefined ? 0 : momentOf(this.#words);
   }
 
-  /** Flushes all of the first directory's file system, for what that promises (syncfsTells). */
-  fileSystem(moment: number): Promise<void> {
-    return this.#order({ fileSystem: { fd: this.#fileSystem, moment, turns: this.#turns } });
+  /** Flushes all of the first directory's file system, for what that promises (syncfsTells); these files are what is most of it. */
+  fileSystem(moment: number, files: readonly number[]): Promise<void> {
+    return this.#order({ files, fileSystem: { fd: this.#fileSystem, moment, turns: this.#turns } });
   }
 
   /** Flushes these files, and the names in these directories. */
