@@ -18,7 +18,8 @@ self.onmessage = ({ data }: MessageEvent<FlushOrder>) => {
 function done(order: FlushOrder): string | undefined {
   try {
     // The disk takes them side by side, and while we wait for our turn.
-    if (order.files.length > 1 || order.fileSystem !== undefined) for (const fd of order.files) beginWriting(fd);
+    if (order.files.length > 1 || order.fileSystem !== undefined)
+      for (const fd of order.files) beginWriting(fd);
     if (order.fileSystem !== undefined) flushAll(order.fileSystem);
     else for (const fd of order.files) fsyncSync(fd);
     if (order.link !== undefined) linkSync(order.link.from, order.link.to);

@@ -1,6 +1,6 @@
 /** Words that processes share: the same ones for all, waits that end, and files that are not ours. */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { awaitChange, sharedWords, wakeAll, wordsAt } from "../../../src/core/sys/shared-words.ts";
@@ -47,4 +47,11 @@ test("where there can be none, there is none", () => {
   writeFileSync(join(place, "file"), "");
   for (const path of ["missing/words", "link", "file/words", "."])
     expect(sharedWords(join(place, path), 4)).toBeUndefined();
+});
+
+test.skipIf(process.geteuid?.() !== 0)("what a stranger put there is not looked at (needs root)", () => {
+  const path = join(place, "strange");
+  writeFileSync(path, "\x01\0\0\0");
+  chownSync(path, 12345, 12345);
+  expect(sharedWords(path, 4)).toBeUndefined();
 });
