@@ -70,6 +70,8 @@ const libc = `
   const calls = surroundings.calls.libc;
   export { errorText };
   export const syncFileSystem = calls.syncFileSystem, pipe = calls.pipe;
+  // What is begun with, a power cut may leave or not: as without.
+  export const beginWriting = () => {};
   export const libc = () => ({ flock: calls.flock });
   export const errno = () => os.errno.EWOULDBLOCK;
   export const systemError = (call, number) => {

@@ -25,6 +25,7 @@ export type Flushing = (place: () => Buffer) => Disk;
 
 /** Waits for the disk, for who has nothing else to do. No directory is held open between deliveries. */
 export const waiting: Flushing = (place) => ({
+  moment: 0,
   all: syncfsTells() ? async () => syncFileSystemOf(place()) : undefined,
   each: async ({ files, directories }) => {
     for (const file of files) syncFile(file);
@@ -41,7 +42,10 @@ export const meanwhile: Flushing = (place) => {
   };
   // That the thread can not begin is a failure of the flush.
   return {
-    all: syncfsTells() ? async () => await flusher().fileSystem() : undefined,
+    get moment() {
+      return flusher().moment;
+    },
+    all: syncfsTells() ? async (moment, files) => await flusher().fileSystem(moment, files) : undefined,
     each: async ({ files, directories }) =>
       await flusher().each({ files, directories: directories.map((path) => bytes(path).toString()) }),
     publish: async ({ file, names: { from, to }, folder }) =>

@@ -19,9 +19,14 @@ export interface Barrier {
 
 /** The two ways; both reject if anything failed. */
 export interface Flush {
-  /** Everything on the file system; undefined where that is not to be had. */
-  all: (() => Promise<void>) | undefined;
+  /**
+   * Everything on the file system that was complete at that moment, above all these files; undefined where that is not
+   * to be had.
+   */
+  all: ((moment: number, files: readonly number[]) => Promise<void>) | undefined;
   each: (barrier: Barrier) => Promise<void>;
+  /** The present moment, as `all` counts them. Throws what keeps it from flushing. */
+  readonly moment: number;
 }
 
 /**
@@ -34,8 +39,13 @@ const [firstAvoidance, longestAvoidance] = [1000, 16_000];
 const tooManyTimes = 2;
 const noticeable = 30;
 
+/** Who shared a flush is expected back within this time, in milliseconds. */
+const companion = 50;
+
 interface Waiting {
   barrier: Barrier;
+  /** When it was complete. */
+  moment: number;
   resolve: () => void;
   reject: (failure: unknown) => void;
 }
@@ -52,6 +62,10 @@ export class GroupCommit {
   #avoidance = firstAvoidance;
   /** The last shared flush seemed slow: the next group shows how long the other way takes now. */
   #suspected = false;
+  /** A shared flush failed: of what was being written meanwhile, only its own files and directories can tell. */
+  #failed = false;
+  /** When the last shared flush ended. */
+  #sharedAt = Number.NEGATIVE_INFINITY;
 
   /** `now`: milliseconds of a clock that only goes forward. */
   constructor(flush: Flush, now: () => number) {
@@ -62,7 +76,12 @@ export class GroupCommit {
   /** Resolves when what the barrier names, as it is now, survives a power cut. Rejects if that cannot be said. */
   wait(barrier: Barrier): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#waiting.push({ barrier, resolve, reject });
+    try {
+      this.#waiting.push({ barrier, moment: this.#flush.moment, resolve, reject });
+    } catch (failure) {
+      reject(failure);
+      return promise;
+    }
     if (!this.#running) {
       this.#running = true;
       // Whoever comes in the same step belongs to the same group.
@@ -74,12 +93,22 @@ export class GroupCommit {
   async #work(): Promise<void> {
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0);
-      const mayShare = !this.#suspected && this.#now() >= this.#avoidUntil;
-      const all = group.length > 1 && mayShare ? this.#flush.all : undefined;
+      const all = this.#mayShare(group) ? this.#flush.all : undefined;
+      this.#failed = false;
       if (all === undefined) await this.#oneByOne(group);
       else await this.#together(group, all);
     }
     this.#running = false;
+  }
+
+  /**
+   * One that comes alone has company all the same where there was some a moment ago: those who are served together come
+   * back together, and wait for the first of them.
+   */
+  #mayShare(group: readonly Waiting[]): boolean {
+    const now = this.#now();
+    const hasCompany = group.length > 1 || now - this.#sharedAt < companion;
+    return hasCompany && !this.#failed && !this.#suspected && now >= this.#avoidUntil;
   }
 
   async #oneByOne(group: readonly Waiting[]): Promise<void> {
@@ -96,15 +125,19 @@ export class GroupCommit {
     this.#suspected = false;
   }
 
-  async #together(group: readonly Waiting[], all: () => Promise<void>): Promise<void> {
+  async #together(group: readonly Waiting[], all: NonNullable<Flush["all"]>): Promise<void> {
     const began = this.#now();
     try {
-      await all();
+      // The last one was complete last.
+      const files = group.flatMap(({ barrier }) => barrier.files);
+      await all(group.at(-1)?.moment ?? this.#flush.moment, files);
       for (const { resolve } of group) resolve();
     } catch (failure) {
       for (const { reject } of group) reject(failure);
+      this.#failed = true;
     }
-    const took = this.#now() - began;
+    this.#sharedAt = this.#now();
+    const took = this.#sharedAt - began;
     const limit = Math.max(noticeable, tooManyTimes * (this.#alone ?? 0) * group.length);
     this.#shared = smoothed(this.#shared, took / group.length);
     this.#suspected = took > limit;

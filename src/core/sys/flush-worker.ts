@@ -1,9 +1,12 @@
 /** The thread that waits for the disk, so that the thread with the sessions does not (flusher.ts). */
+import type { Pointer } from "bun:ffi";
 import { fsyncSync, linkSync } from "node:fs";
 import { isSystemError } from "../exit.ts";
 import { syncDirectory } from "./durable.ts";
+import { FlushTurns, turnWords } from "./flush-turns.ts";
 import type { FlushOrder, FlushResult } from "./flusher.ts";
-import { syncFileSystem } from "./libc.ts";
+import { beginWriting, syncFileSystem } from "./libc.ts";
+import { awaitChange, wakeAll, wordsAt } from "./shared-words.ts";
 
 declare const self: Worker;
 
@@ -14,8 +17,11 @@ self.onmessage = ({ data }: MessageEvent<FlushOrder>) => {
 /** Does it; the name of the errno if it failed. */
 function done(order: FlushOrder): string | undefined {
   try {
-    if (order.fileSystem !== undefined) syncFileSystem(order.fileSystem);
-    for (const fd of order.files) fsyncSync(fd);
+    // The disk takes them side by side, and while we wait for our turn.
+    if (order.files.length > 1 || order.fileSystem !== undefined)
+      for (const fd of order.files) beginWriting(fd);
+    if (order.fileSystem !== undefined) flushAll(order.fileSystem);
+    else for (const fd of order.files) fsyncSync(fd);
     if (order.link !== undefined) linkSync(order.link.from, order.link.to);
     for (const path of order.directories) syncDirectory(path);
     return undefined;
@@ -23,4 +29,24 @@ function done(order: FlushOrder): string | undefined {
     if (!isSystemError(failure)) throw failure;
     return failure.code;
   }
+}
+
+let turns: FlushTurns | undefined;
+
+function flushAll({ fd, moment, turns: place }: NonNullable<FlushOrder["fileSystem"]>): void {
+  if (place === undefined) syncFileSystem(fd);
+  else {
+    turns ??= turnsAt(place);
+    turns.flush(moment, () => syncFileSystem(fd));
+  }
+}
+
+function turnsAt(place: Pointer): FlushTurns {
+  const words = wordsAt(place, turnWords);
+  const name = 1 + Math.floor(Math.random() * 0x7fff_fffe);
+  return new FlushTurns(words, name, {
+    change: (word, value, milliseconds) => awaitChange(words, word, value, milliseconds),
+    wake: (word) => wakeAll(words, word),
+    now: () => performance.now(),
+  });
 }

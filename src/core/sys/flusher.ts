@@ -1,14 +1,21 @@
 /** Flushes that do not block: a thread of its own waits for the disk. */
+import type { Pointer } from "bun:ffi";
 import { constants, openSync, statSync } from "node:fs";
 import { constants as os } from "node:os";
 import { syncfsTells } from "./durable.ts";
+import { momentOf, turnWords } from "./flush-turns.ts";
 import { systemError } from "./libc.ts";
+import { sharedWords, wordsAt } from "./shared-words.ts";
 
 /** What the thread is told. */
 export interface FlushOrder {
   number: number;
-  /** A descriptor on the file system that is flushed whole. */
-  fileSystem: number | undefined;
+  /**
+   * A descriptor on the file system that is flushed whole, and since when: somebody else's flush does as well that began
+   * after this moment, as the words there say (flush-turns.ts).
+   */
+  fileSystem: { fd: number; moment: number; turns: Pointer | undefined } | undefined;
+  /** Files that are flushed, or with a whole file system are begun with. */
   files: readonly number[];
   /** A second name for a file, given between the files and the directories. */
   link: { from: string; to: string } | undefined;
@@ -36,17 +43,23 @@ export class Flusher {
   readonly #pending = new Map<number, { resolve: () => void; reject: (failure: Error) => void }>();
   #next = 0;
   #failure: Error | undefined;
-  /** Flushes the whole file system; undefined where that promises nothing. */
-  readonly all: (() => Promise<void>) | undefined;
+  /** Where those of this user who flush this file system take turns. */
+  readonly #turns: Pointer | undefined;
+  readonly #words: Int32Array | undefined;
+  /** Flushes the whole file system, at least what was complete at that moment; undefined where that promises nothing. */
+  readonly all: ((moment: number, files: readonly number[]) => Promise<void>) | undefined;
 
   /** `directories`: where everything is that is to be flushed; on more than one file system there is no flushing all. */
   constructor(directories: readonly [string, ...string[]]) {
     this.#fileSystem = openSync(directories[0], constants.O_RDONLY | constants.O_DIRECTORY);
+    const { dev } = statSync(directories[0]);
+    this.#turns = sharedWords(`/dev/shm/qmail-flush-${process.geteuid?.()}-${dev}`, turnWords);
+    this.#words = this.#turns === undefined ? undefined : wordsAt(this.#turns, turnWords);
     this.#worker = new Worker(script());
     this.#worker.onmessage = ({ data }: MessageEvent<FlushResult>) => this.#answered(data);
     this.#worker.onerror = ({ message }) => this.#failed(message);
-    const isOne = new Set(directories.map((path) => statSync(path).dev)).size === 1;
-    this.all = isOne && syncfsTells() ? () => this.fileSystem() : undefined;
+    const isOne = directories.every((path) => statSync(path).dev === dev);
+    this.all = isOne && syncfsTells() ? (moment, files) => this.fileSystem(moment, files) : undefined;
   }
 
   /** Whether the thread is gone: nothing can be flushed any more. */
@@ -54,9 +67,14 @@ export class Flusher {
     return this.#failure !== undefined;
   }
 
-  /** Flushes all of the first directory's file system, for what that promises (syncfsTells). */
-  fileSystem(): Promise<void> {
-    return this.#order({ fileSystem: this.#fileSystem });
+  /** The present moment: what is complete now is durable when a flush has ended that began later. */
+  get moment(): number {
+    return this.#words === undefined ? 0 : momentOf(this.#words);
+  }
+
+  /** Flushes all of the first directory's file system, for what that promises (syncfsTells); these files are what is most of it. */
+  fileSystem(moment: number, files: readonly number[]): Promise<void> {
+    return this.#order({ files, fileSystem: { fd: this.#fileSystem, moment, turns: this.#turns } });
   }
 
   /** Flushes these files, and the names in these directories. */

@@ -16,6 +16,9 @@ function open() {
     pipe2: { args: [pointer, i32], returns: i32 },
     mkfifo: { args: [pointer, u32], returns: i32 },
     syncfs: { args: [i32], returns: i32 },
+    sync_file_range: { args: [i32, i64, i64, u32], returns: i32 },
+    syscall: { args: [i64, pointer, i32, i32, pointer, pointer, i32], returns: i64 },
+    mmap: { args: [pointer, u64, i32, i32, i32, i64], returns: pointer },
     poll: { args: [pointer, u64, i32], returns: i32 },
     dup2: { args: [i32, i32], returns: i32 },
     fcntl: { args: [i32, i32, i32], returns: i32 },
@@ -201,6 +204,15 @@ export function makeFifo(path: string, mode: number): void {
 /** Makes everything written to the file system of `fd` durable. */
 export function syncFileSystem(fd: number): void {
   checked("syncfs", libc().syncfs(fd));
+}
+
+/**
+ * Has the disk begin with what is written to a file, and waits for nothing. Nothing is promised, and nothing is told:
+ * what fails is the flush's to tell.
+ */
+export function beginWriting(fd: number): void {
+  const write = 2;
+  libc().sync_file_range(fd, 0, 0, write);
 }
 
 /** The host's name, as gethostname(2) gives it. */

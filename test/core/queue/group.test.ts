@@ -22,7 +22,7 @@ class Disk {
       return promise;
     };
     this.group = new GroupCommit(
-      { all: hasAll ? flush("all") : undefined, each: ({ files }) => flush(files[0] ?? -1)() },
+      { all: hasAll ? flush("all") : undefined, each: ({ files }) => flush(files[0] ?? -1)(), moment: 0 },
       () => this.now,
     );
   }
@@ -79,8 +79,55 @@ test("a failure is everybody's who was in it, and nobody else's", async () => {
   disk.wait(3, 4);
   await disk.end(1, new Error("EIO"));
   expect(disk.results).toEqual(["1 EIO", "2 EIO"]);
+  // It may have been the data of these that failed, and only their own files would tell: once is enough.
+  expect(disk.flushed).toEqual(["all", 3, 4]);
   await disk.end(1);
   expect(disk.results).toEqual(["1 EIO", "2 EIO", "3 kept", "4 kept"]);
+  disk.wait(5, 6);
+  await disk.end(1);
+  expect(disk.flushed).toEqual(["all", 3, 4, "all"]);
+});
+
+test("the first to come back of those that shared has them for company", async () => {
+  const disk = new Disk();
+  disk.wait(1, 2);
+  await disk.end(1);
+  disk.now += 49;
+  disk.wait(1);
+  await disk.end(1);
+  disk.now += 50;
+  disk.wait(2);
+  await disk.end(1);
+  expect(disk.flushed).toEqual(["all", "all", 2]);
+});
+
+test("a shared flush is asked for what was complete when the last one came", async () => {
+  const moments: number[] = [];
+  const disk = {
+    moment: 0,
+    all: async (moment: number) => void moments.push(moment),
+    each: async () => {},
+  };
+  const group = new GroupCommit(disk, () => 0);
+  const ends = [3, 7, 8].map((moment) => {
+    disk.moment = moment;
+    return group.wait(barrier(moment));
+  });
+  disk.moment = 20;
+  await Promise.all(ends);
+  expect(moments).toEqual([8]);
+});
+
+test("who cannot even say when that is has the failure, and nobody else", async () => {
+  const disk = {
+    get moment(): number {
+      throw new Error("EMFILE");
+    },
+    all: undefined,
+    each: async () => {},
+  };
+  const group = new GroupCommit(disk, () => 0);
+  expect(group.wait(barrier(1))).rejects.toThrow("EMFILE");
 });
 
 test("one by one, a failure is one's own", async () => {

@@ -14,7 +14,7 @@ test("files and names, and everything at once", async () => {
   flusher = new Flusher([place]);
   const fd = openSync(join(place, "file"), "w");
   await flusher.each({ files: [fd], directories: [place] });
-  await flusher.all?.();
+  await flusher.all?.(flusher.moment, [fd]);
   expect(flusher.isDead).toBe(false);
   closeSync(fd);
 });
