@@ -122,8 +122,10 @@ export function listenOptions(
   };
   if (values.share === undefined) return options;
   const number = Number(values.share);
-  if (!/^\d{1,6}$/.test(values.share) || number >= processes)
-    throw complain(`--share takes a number below that of --processes, not ${values.share}`);
+  if (!/^\d{1,6}$/.test(values.share) || processes === 1 || number >= processes)
+    throw complain(
+      `--share takes a number below that of --processes, which is for several, not ${values.share}`,
+    );
   return shareOf(options, number);
 }
 

@@ -47,7 +47,9 @@ export async function listen(options: ListenOptions, service: Service): Promise<
     throw permanent(`${options.program}: fatal: --greet-delay is for SMTP, where the server speaks first\n`);
   const server = options.processes > 1 ? new Crew(options) : new Listener(options, service);
   const { promise, resolve } = Promise.withResolvers<void>();
-  process.on("SIGTERM", resolve);
+  let signals = 0;
+  // Only the second signal, whatever else there is to end for: all processes of a unit get one each.
+  process.on("SIGTERM", () => (++signals === 1 ? resolve() : server.cut()));
   if (options.share !== undefined) void obey(options.share.line, { drain: resolve, cut: () => server.cut() });
   try {
     server.open();
@@ -55,7 +57,6 @@ export async function listen(options: ListenOptions, service: Service): Promise<
     keepControls();
     server.admit();
     await promise;
-    process.on("SIGTERM", () => server.cut());
     await server.drain();
     return 0;
   } finally {
