@@ -12,8 +12,9 @@ import { header, write } from "./report.ts";
 import { workloads } from "./workloads/all.ts";
 
 const usage = `usage: npm run bench -- [NAME...] [--quick] [--rounds N] [--peers ours,postfix,reference]
-  [--queue N] [--images DIR] [--calls] [--write] [--list]
-NAME is a workload, or what the names of several begin with. --queue: messages in the queue that grows (200000).
+  [--processes N,...] [--queue N] [--images DIR] [--calls] [--write] [--list]
+NAME is a workload, or what the names of several begin with. --processes: of our qmail-smtpd that serve; of several
+numbers each is a system of its own. --queue: messages in the queue that grows (200000).
 --images: where the image of the measured disk is made (the clone). --calls: system calls by program, too.
 --write puts the results into bench/RESULTS.md.`;
 
@@ -30,6 +31,7 @@ function options() {
         quick: { type: "boolean" },
         rounds: { type: "string" },
         peers: { type: "string", default: "ours,postfix,reference" },
+        processes: { type: "string", default: "1" },
         queue: { type: "string" },
         images: { type: "string", default: root },
         calls: { type: "boolean" },
@@ -49,6 +51,10 @@ const number = (name: "rounds" | "queue", standard: number): number => {
     ? Number(text)
     : give(`--${name} takes a number from 1 on, not ${text}`, 100);
 };
+const processes = values.processes.split(",").map((text) => {
+  if (!/^[1-9]\d?$/.test(text)) return give(`--processes takes numbers from 1 to 99, not ${text}`, 100);
+  return Number(text);
+});
 const chosen = workloads.filter(
   ({ name }) => positionals.length === 0 || positionals.some((wanted) => name.startsWith(wanted)),
 );
@@ -111,7 +117,11 @@ async function inside(): Promise<void> {
     give("Postfix's smtp-source is the client, and is not here (test/interop/postfix.sh fetch)", 111);
   const device = prepare(values.images);
   layOver(unpacked);
-  const known = [ours(), postfix(unpacked), reference(process.env.QMAIL_REFERENCE)];
+  const known = [
+    ...processes.map((count) => ours(count)),
+    postfix(unpacked),
+    reference(process.env.QMAIL_REFERENCE),
+  ];
   const peers = known.filter(({ key }) => values.peers.split(",").includes(key));
   const quick = values.quick ?? false;
   const lines: string[] = [];

@@ -75,8 +75,9 @@ class Ours extends System {
     );
   }
 
-  async serve(clients: number): Promise<void> {
+  async serve(clients: number, processes: number): Promise<void> {
     const limits = ["--connections", `${clients}`, "--backlog", `${servers.backlog}`];
+    if (processes > 1) limits.push("--processes", `${processes}`);
     const listen = ["--listen", `127.0.0.1:${this.smtpPort}`, "--rules", join(this.home, "rules.cdb")];
     this.group.spawn([this.program("qmail-smtpd"), ...listen, ...limits], {
       environment: this.environment,
@@ -102,11 +103,12 @@ export const qmailQueue = (queue: string) => ({
   success: ": success: ",
 });
 
-export function ours(): Peer {
+/** With so many processes of qmail-smtpd that serve. */
+export function ours(processes = 1): Peer {
   const version = JSON.parse(readFileSync(join(root, "package.json"), "utf8")).version as string;
   return {
     key: "ours",
-    name: `qmail-ts ${version}`,
+    name: `qmail-ts ${version}${processes === 1 ? "" : `, --processes ${processes}`}`,
     programs: built,
     settings: [
       "private home of root; qmail-smtpd --listen; log of qmail-send to a file beside the queue",
@@ -116,7 +118,7 @@ export function ours(): Peer {
       const system = new Ours(runDirectory(setup));
       await system.prepare(setup);
       if (setup.intakeOnly !== true) await system.deliver();
-      await system.serve(setup.clients ?? servers.connections);
+      await system.serve(setup.clients ?? servers.connections, processes);
       return system;
     },
   };

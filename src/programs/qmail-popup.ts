@@ -53,7 +53,7 @@ async function stay(args: Buffer[]): Promise<number> {
       `${program}: usage: ${program} --listen ADDRESS:PORT [ --option ... ] hostname subprogram\n`,
     );
   let count = 0;
-  return await listen(listenOptions(program, options), {
+  return await listen(listenOptions(program, options, args.slice(options.length)), {
     serve: async (client, _, changed) => {
       client.setPatience(timeout);
       const stamp = stampFor(host, `${++count}.`);

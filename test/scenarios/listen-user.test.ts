@@ -64,6 +64,18 @@ describe.skipIf(!possible)("--user (needs root, namespaces, gcc and setpriv)", (
     expect([seen.system[program]?.files, seen.home[program]?.files]).toEqual([files(qmailq), files(joe)]);
   });
 
+  test("in several processes each is the user, also one that comes later, and has a queue program", () => {
+    const { first, others, partners, heard, exit } = seen.several;
+    expect([first, others]).toEqual([
+      [identity(qmaild, qmaild, nofiles)],
+      [identity(qmaild, qmaild, nofiles)],
+    ]);
+    const partner = ["--resident", [identity(qmaild, qmailq, nofiles)]];
+    expect(partners).toEqual([partner, partner] as typeof partners);
+    expect(heard.filter((text) => !/ok \d+ qp \d+/.test(text))).toEqual([]);
+    expect(exit).toBe(0);
+  });
+
   test("what qmail-popup starts is the user, too", () => {
     const ids = [qmaild, nofiles].map((id) => [id, id, id, id].join("\t"));
     expect(seen.popup).toBe(`Uid:\t${ids[0]}\nGid:\t${ids[1]}\nGroups:\t${nofiles} \nCapEff:\t${none}\n`);

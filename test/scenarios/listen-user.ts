@@ -41,6 +41,14 @@ export interface Observed {
   /** By the program's name. */
   system: Record<string, Seen>;
   home: Record<string, Seen>;
+  /** qmail-smtpd in two processes, system-wide: the first, and the others, of which each has a queue program. */
+  several: {
+    first: Identity[];
+    others: Identity[];
+    partners: Seen["partner"];
+    heard: string[];
+    exit: number;
+  };
   /** What a program that qmail-popup starts says of itself. */
   popup: string;
   /** Exit codes and complaints. */
@@ -137,6 +145,27 @@ async function look(home: string, program: string, user: string): Promise<Seen> 
   return { ...seen, exit: await child.exited };
 }
 
+async function lookAtSeveral(home: string): Promise<Observed["several"]> {
+  const [port, say] = ways["qmail-smtpd"] as Way;
+  const options = ["--listen", `127.0.0.1:${port}`, "--user", "qmaild", "--processes", "2"];
+  const child = spawn(home, [`${home}/bin/qmail-smtpd`, ...options]);
+  await listening(child);
+  const pidsOf = (pid: number) => childrenOf(pid).map(([number]) => number);
+  const partners = () => pidsOf(child.pid).flatMap(pidsOf);
+  // Also the one that comes in the place of another is who it should be.
+  process.kill(pidsOf(child.pid)[0] ?? 0, "SIGKILL");
+  const heard: string[] = [];
+  while (partners().length < 2 && heard.length < 200) heard.push(await session({ port }, say(short)));
+  const seen = {
+    first: distinct(identities(child.pid)),
+    others: distinct(pidsOf(child.pid).flatMap(identities)),
+    partners: partners().map((pid): Seen["partner"][number] => [argumentOf(pid), distinct(identities(pid))]),
+    heard,
+  };
+  child.kill("SIGTERM");
+  return { ...seen, exit: await child.exited };
+}
+
 async function lookAtAll(home: string, user: string): Promise<Record<string, Seen>> {
   const seen: Record<string, Seen> = {};
   for (const program of Object.keys(ways)) seen[program] = await look(home, program, user);
@@ -194,9 +223,11 @@ async function observe(work: string): Promise<Observed> {
   Bun.spawnSync(["cp", "-al", "/var/qmail/bin", "/var/qmail/bin-plain"]);
   installLauncher("/var/qmail", work);
   const system = await lookAtAll("/var/qmail", "qmaild");
+  const several = await lookAtSeveral("/var/qmail");
   const home = privateHome(work);
   return {
     system,
+    several,
     home: await lookAtAll(home, "joe"),
     popup: await popup("/var/qmail", work),
     unknown: await refused(home, "nobody-here"),

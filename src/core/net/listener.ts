@@ -4,17 +4,18 @@ import { leadingNumber } from "../bytes/text.ts";
 import { keepControls } from "../control/control.ts";
 import { RulesFile } from "../control/rules-file.ts";
 import { isSystemError, permanent, temporary } from "../exit.ts";
-import { type ClientSocket, type Listening, listenOn } from "../sys/accept.ts";
+import { type ClientSocket, inheritedSocket, type Listening, listenOn, listenWith } from "../sys/accept.ts";
 import { environment } from "../sys/arguments.ts";
 import type { Variables } from "../sys/connection.ts";
 import type { Endpoint } from "../sys/endpoints.ts";
 import { errorText } from "../sys/errors.ts";
-import { writeAll } from "../sys/fd.ts";
 import { takeIds } from "../sys/ids.ts";
 import { openFileLimit } from "../sys/limits.ts";
 import { accountByName } from "../sys/passwd.ts";
 import { PeerGone } from "../sys/peer.ts";
+import { Crew, obey } from "./crew.ts";
 import type { ListenOptions } from "./listen-options.ts";
+import { say, showPlace, take } from "./listen-words.ts";
 import { NetworkClient } from "./network-client.ts";
 
 /** What the server does. */
@@ -44,17 +45,19 @@ const cutLimit = 5000;
 export async function listen(options: ListenOptions, service: Service): Promise<number> {
   if (options.greetDelay > 0 && service.impatience === undefined)
     throw permanent(`${options.program}: fatal: --greet-delay is for SMTP, where the server speaks first\n`);
-  const listener = new Listener(options, service);
+  const server = options.processes > 1 ? new Crew(options) : new Listener(options, service);
   const { promise, resolve } = Promise.withResolvers<void>();
-  process.on("SIGTERM", resolve);
+  let signals = 0;
+  // Only the second signal, whatever else there is to end for: all processes of a unit get one each.
+  process.on("SIGTERM", () => (++signals === 1 ? resolve() : server.cut()));
+  if (options.share !== undefined) void obey(options.share.line, { drain: resolve, cut: () => server.cut() });
   try {
-    listener.open();
+    server.open();
     becomeUser(options);
     keepControls();
-    listener.admit();
+    server.admit();
     await promise;
-    process.on("SIGTERM", () => listener.cut());
-    await listener.drain();
+    await server.drain();
     return 0;
   } finally {
     process.removeAllListeners("SIGTERM");
@@ -85,25 +88,25 @@ class Listener {
 
   /** Takes all addresses, or fails. */
   open(): void {
-    const { program, addresses, backlog } = this.#options;
-    for (const endpoint of addresses) {
-      try {
-        const server = listenOn(endpoint, backlog, (socket) => this.#connected(socket, local));
-        const local = fixedEnd(server.endpoint);
-        this.#servers.push(server);
-      } catch (failure) {
-        if (!isSystemError(failure)) throw failure;
-        throw temporary(
-          `${program}: fatal: unable to listen on ${showPlace(endpoint)}: ${errorText(failure.code)}\n`,
-        );
-      }
+    const { program, places, backlog } = this.#options;
+    for (const place of places) {
+      const connected = (socket: ClientSocket) => this.#connected(socket, local);
+      const server = take(program, place, () =>
+        "descriptor" in place
+          ? listenWith(inheritedSocket(place.descriptor), backlog, connected)
+          : listenOn(place, backlog, connected),
+      );
+      const local = fixedEnd(server.endpoint);
+      this.#servers.push(server);
     }
   }
 
   /** From now on clients are served. */
   admit(): void {
     this.#admitting = true;
-    for (const { endpoint } of this.#servers) this.#log(`status: listening on ${showPlace(endpoint)}`);
+    const { program, share } = this.#options;
+    if (share !== undefined) return; // It was said for all of them.
+    for (const { endpoint } of this.#servers) say(program, `status: listening on ${showPlace(endpoint)}`);
   }
 
   /** No new clients; what is under way may end. */
@@ -137,9 +140,8 @@ class Listener {
     const session = this.#session(client, ends)
       .catch((failure: unknown) => {
         if (failure instanceof PeerGone) return;
-        this.#log(
-          `warning: session with ${ip} failed: ${failure instanceof Error ? failure.stack : failure}`,
-        );
+        const what = failure instanceof Error ? failure.stack : failure;
+        say(this.#options.program, `warning: session with ${ip} failed: ${what}`);
       })
       .finally(async () => {
         await client.close();
@@ -223,14 +225,6 @@ class Listener {
     if (left > 0) this.#perClient.set(ip, left);
     else this.#perClient.delete(ip);
   }
-
-  #log(text: string): void {
-    try {
-      writeAll(2, Buffer.from(`${this.#options.program}: ${text}\n`));
-    } catch (failure) {
-      if (!isSystemError(failure)) throw failure; // Nobody reads the log: mail goes on.
-    }
-  }
 }
 
 /** The runtime's own descriptors, and those of a few messages on their way to queue programs. */
@@ -289,9 +283,6 @@ function endpoint(address: string | undefined, port: number | undefined): Endpoi
   const parsed = parseIp(plainIp(address) ?? "");
   return parsed === undefined || port === undefined ? undefined : { address: parsed, port };
 }
-
-const showPlace = ({ address, port }: Endpoint): string =>
-  address.length === 16 ? `[${formatIp(address)}]:${port}` : `${formatIp(address)}:${port}`;
 
 /** Gives up what root may do. */
 function becomeUser({ program, user }: ListenOptions): void {

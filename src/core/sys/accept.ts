@@ -5,11 +5,12 @@
 import { ptr } from "bun:ffi";
 import { closeSync } from "node:fs";
 import { type Endpoint, localEndpoint } from "./endpoints.ts";
-import { checked, libc } from "./libc.ts";
+import { checked, libc, moveAbove, setNonBlocking } from "./libc.ts";
 import { bindTo, newSocket } from "./socket.ts";
 
 const socketLevel = 1;
 const reuseAddress = 2;
+const reusePort = 15;
 const ipv6Level = 41;
 const ipv6Only = 26;
 
@@ -50,18 +51,67 @@ export interface Listening {
   stop(): void;
 }
 
-/** Listens on an address; `connected` is asked for the user of each client's socket, or closes it. Throws EADDRINUSE, EACCES, ... */
-export function listenOn(
-  { address, port }: Endpoint,
-  backlog: number,
-  connected: (socket: ClientSocket) => SocketUser | undefined,
-): Listening {
+/** Is asked for the user of each client's socket, or closes it. */
+export type Connected = (socket: ClientSocket) => SocketUser | undefined;
+
+/** Listens on an address. Throws EADDRINUSE, EACCES, ... */
+export function listenOn(place: Endpoint, backlog: number, connected: Connected): Listening {
+  return listenWith(bound(place), backlog, connected);
+}
+
+/** Listens with a socket that has its address; it is closed when that ends or fails. */
+export function listenWith(fd: number, backlog: number, connected: Connected): Listening {
+  try {
+    return { endpoint: localEndpoint(fd), stop: serve(fd, backlog, connected) };
+  } catch (failure) {
+    closeSync(fd);
+    throw failure;
+  }
+}
+
+/**
+ * So many sockets that listen on one address; the kernel gives each client to one of them, by a hash of both ends. As
+ * listenOn(), it fails where anybody else has the address: only one socket that shares it with nobody shows that.
+ */
+export function listenTogether(place: Endpoint, backlog: number, count: number): number[] {
+  const alone = bound(place);
+  const sockets: number[] = [];
+  try {
+    const { address, port } = localEndpoint(alone);
+    while (sockets.length < count) sockets.push(bound({ address, port }, reusePort));
+    for (const fd of sockets) startListening(fd, backlog);
+    return sockets;
+  } catch (failure) {
+    for (const fd of sockets) closeSync(fd);
+    throw failure;
+  } finally {
+    closeSync(alone);
+  }
+}
+
+/** Clients may come: they wait until somebody accepts them. */
+export function startListening(fd: number, backlog: number): void {
+  checked("listen", libc().listen(fd, backlog));
+}
+
+/**
+ * A socket that we were started with, under another number: what is executed from here does not get it, and taking
+ * clients in waits for none. Throws EBADF, ENOTSOCK, ...
+ */
+export function inheritedSocket(fd: number, least = fd + 1): number {
+  localEndpoint(fd);
+  setNonBlocking(fd);
+  return moveAbove(fd, least);
+}
+
+/** A socket that has the address, `shared` with others that say so or with nobody. */
+function bound({ address, port }: Endpoint, ...shared: number[]): number {
   const fd = newSocket("stream", address);
   try {
-    set(fd, socketLevel, reuseAddress);
+    for (const option of [reuseAddress, ...shared]) set(fd, socketLevel, option);
     if (address.length === 16) set(fd, ipv6Level, ipv6Only);
     bindTo(fd, address, port);
-    return { endpoint: localEndpoint(fd), stop: serve(fd, backlog, connected) };
+    return fd;
   } catch (failure) {
     closeSync(fd);
     throw failure;
@@ -74,12 +124,8 @@ function set(fd: number, level: number, option: number): void {
 }
 
 /** Hands the descriptor to the runtime; returns what ends that. */
-function serve(
-  fd: number,
-  backlog: number,
-  connected: (socket: ClientSocket) => SocketUser | undefined,
-): () => void {
-  checked("listen", libc().listen(fd, backlog));
+function serve(fd: number, backlog: number, connected: Connected): () => void {
+  startListening(fd, backlog);
   const options = {
     fd,
     // A client that sent all it had still hears the answers.
@@ -102,6 +148,6 @@ function serve(
   // The runtime takes a descriptor, and its types do not say so.
   const server = Bun.listen(options as unknown as Bun.TCPSocketListenOptions<SocketUser | undefined>);
   // The runtime listens again, with a backlog of its own choice.
-  checked("listen", libc().listen(fd, backlog));
+  startListening(fd, backlog);
   return () => server.stop();
 }

@@ -102,6 +102,16 @@ const launchers = import.meta.url.endsWith("/src/core/sys/exec.ts")
   ? fileURLToPath(new URL("../../../bin", import.meta.url))
   : undefined;
 
+/** How this program is started once more, with other arguments. */
+export function thisProgram(
+  program: string,
+  args: readonly Uint8Array[],
+): { command: (string | Uint8Array)[]; name?: string } {
+  if (launchers === undefined) return { command: [process.execPath, ...args], name: program };
+  const source = [...process.execArgv, process.argv[1] ?? ""];
+  return { command: [process.execPath, ...source, program, ...args] };
+}
+
 /** Whether a program is this very executable under another name, and would have no other ids. */
 export function isThisExecutable(path: string): boolean {
   const there = statSync(path);
