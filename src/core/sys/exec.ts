@@ -1,7 +1,5 @@
 /** Becoming another program: same process, same descriptors, new code. */
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { isSystemError } from "../exit.ts";
 import { environmentBytes } from "./arguments.ts";
 import { executeWith } from "./libc.ts";
@@ -98,8 +96,9 @@ function setVariable(name: string, value: string | Uint8Array | undefined): void
 }
 
 /** The launchers of the tree that we run from, where we are not compiled: each of them runs this very code. */
-const launchers = import.meta.url.endsWith("/src/core/sys/exec.ts")
-  ? fileURLToPath(new URL("../../../bin", import.meta.url))
+const source = "/src/core/sys";
+const launchers = import.meta.dirname.endsWith(source)
+  ? `${import.meta.dirname.slice(0, -source.length)}/bin`
   : undefined;
 
 /** Whether a program is this very executable under another name, and would have no other ids. */
@@ -107,7 +106,8 @@ export function isThisExecutable(path: string): boolean {
   const there = statSync(path);
   const changesIds = (there.mode & 0o6000) !== 0;
   if (changesIds) return false;
-  if (launchers !== undefined) return realpathSync(path) === join(launchers, basename(path));
+  if (launchers !== undefined)
+    return realpathSync(path) === `${launchers}/${path.slice(path.lastIndexOf("/") + 1)}`;
   const here = statSync(process.execPath, { throwIfNoEntry: false });
   return here?.ino === there.ino && here.dev === there.dev;
 }

@@ -4,7 +4,6 @@
  */
 import { dlopen, FFIType, ptr, read } from "bun:ffi";
 import { closeSync, fstatSync, readFileSync } from "node:fs";
-import { constants as os } from "node:os";
 import { errorName, errorText } from "./errors.ts";
 
 const { i32, u32, ptr: pointer, i64, u64 } = FFIType;
@@ -93,7 +92,7 @@ export function waitFor(fd: number, direction: "read" | "write", milliseconds = 
     const result = libc().poll(ptr(entry), 1, milliseconds);
     if (result >= 0) return result > 0;
     const number = errno();
-    if (number !== os.errno.EINTR) throw systemError("poll", number);
+    if (errorName(number) !== "EINTR") throw systemError("poll", number);
   }
 }
 
@@ -157,7 +156,7 @@ export function shutDown(socket: number): void {
   const bothWays = 2;
   if (libc().shutdown(socket, bothWays) === 0) return;
   const number = errno();
-  if (number !== os.errno.ENOTCONN) throw systemError("shutdown", number);
+  if (errorName(number) !== "ENOTCONN") throw systemError("shutdown", number);
 }
 
 /** Makes writing and reading wait, for everybody who shares the open file. */
