@@ -24,16 +24,23 @@ const enclosures: Readonly<Record<WordKind, readonly [string, string]>> = {
 
 const isWord = (kind: WordKind | Sign): kind is WordKind => kind.length > 1;
 
-const signs: ReadonlyMap<string, Token> = new Map(
-  (["<", ">", "@", ",", ";", ":", "."] as const).map((kind) => [kind, { kind, text: kind }]),
-);
+const signs: ReadonlyMap<string, Token> = new Map([
+  ["<", sign("<")],
+  [">", sign(">")],
+  ["@", sign("@")],
+  [",", sign(",")],
+  [";", sign(";")],
+  [":", sign(":")],
+  [".", sign(".")],
+]);
 
 /** The token of a sign. */
 export function sign(kind: Sign): Token {
   return { kind, text: kind };
 }
 
-const space = /[ \t\r\n]/;
+const isSpace = (character: string): boolean =>
+  character === " " || character === "\t" || character === "\r" || character === "\n";
 /** An atom goes on over everything but these; a backslash takes the next byte in, whatever it is. */
 const atomRun = /[^ \t\r\n([<>;:@,."\\]*/y;
 /** Bytes that an atom may have taken in, but that can only be written in quotes. */
@@ -93,7 +100,7 @@ export function tokenize(field: string): Token[] | undefined {
   const tokens: Token[] = [];
   for (let index = 0; index < field.length; ) {
     const character = field[index] ?? "";
-    if (space.test(character)) {
+    if (isSpace(character)) {
       index++;
       continue;
     }

@@ -17,6 +17,11 @@ export class Become extends Error {
   }
 }
 
+function areTexts(values: readonly (string | Uint8Array | undefined)[]): boolean {
+  for (const value of values) if (value !== undefined && !isText(value)) return false;
+  return true;
+}
+
 /** Changes to the environment; undefined removes a variable. */
 export type Changes = Readonly<Record<string, string | Uint8Array | undefined>>;
 
@@ -29,8 +34,7 @@ export type Changes = Readonly<Record<string, string | Uint8Array | undefined>>;
  */
 export function exec(path: string, args: readonly Buffer[], changes: Changes = {}): never {
   accessSync(path, constants.X_OK);
-  const changed = Object.values(changes).filter((value) => value !== undefined);
-  if (isThisExecutable(path) && [...args, ...changed].every(isText)) {
+  if (isThisExecutable(path) && areTexts(args) && areTexts(Object.values(changes))) {
     for (const [name, value] of Object.entries(changes)) setVariable(name, value);
     throw new Become(path.slice(path.lastIndexOf("/") + 1), [...args]);
   }
