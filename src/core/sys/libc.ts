@@ -2,13 +2,31 @@
  * The few calls of libc that the runtime does not offer. Loading costs about 2 ms, so nothing is loaded before its
  * first use. Each throws an error with `code`, as node:fs does.
  */
-import { dlopen, FFIType, ptr, read } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { closeSync, fstatSync, readFileSync } from "node:fs";
 import { errorName, errorText } from "./errors.ts";
 
-const { i32, u32, ptr: pointer, i64, u64 } = FFIType;
+let foreign: typeof import("bun:ffi") | undefined;
+
+/** The runtime's way to libc. Not imported: programs for one message seldom need it. */
+function ffi(): typeof import("bun:ffi") {
+  foreign ??= process.getBuiltinModule("bun:ffi") as typeof import("bun:ffi");
+  return foreign;
+}
+
+/** Where bytes lie. They have to be referenced for as long as that is used. */
+export function ptr(bytes: NodeJS.TypedArray | DataView): Pointer {
+  return ffi().ptr(bytes);
+}
+
+/** A byte of memory that is not ours. */
+export function byteAt(address: Pointer, offset: number): number {
+  return ffi().read.u8(address, offset);
+}
 
 function open() {
+  const { dlopen, FFIType } = ffi();
+  const { i32, u32, ptr: pointer, i64, u64 } = FFIType;
   return dlopen("libc.so.6", {
     __errno_location: { args: [], returns: pointer },
     flock: { args: [i32, i32], returns: i32 },
@@ -59,7 +77,7 @@ export function libc(): ReturnType<typeof open> {
 /** The current errno. Only meaningful directly after a failed call. */
 export function errno(): number {
   const location = libc().__errno_location();
-  return location === null ? 0 : read.i32(location, 0);
+  return location === null ? 0 : ffi().read.i32(location, 0);
 }
 
 /** An error with the errno's name as `code`, as node:fs throws it. */

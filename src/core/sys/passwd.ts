@@ -2,10 +2,10 @@
  * The system's accounts and groups, through libc, so that every source named in nsswitch.conf is asked. The
  * structures are read by the offsets of 64-bit glibc, which are the same on all its machines.
  */
-import { type Pointer, ptr, read } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { isSystemError } from "../exit.ts";
 import { errorName } from "./errors.ts";
-import { libc, systemError, zeroTerminated } from "./libc.ts";
+import { byteAt, libc, ptr, systemError, zeroTerminated } from "./libc.ts";
 
 /** An account, as getpwnam(3) tells it. Names and paths are bytes. */
 export interface Account {
@@ -127,7 +127,7 @@ function entryOf(record: Buffer, strings: Buffer): Entry {
 
 function stringAt(address: Pointer): Buffer {
   const characters: number[] = [];
-  for (let byte = read.u8(address, 0); byte !== 0; byte = read.u8(address, characters.length))
+  for (let byte = byteAt(address, 0); byte !== 0; byte = byteAt(address, characters.length))
     characters.push(byte);
   return Buffer.from(characters);
 }

@@ -1,6 +1,6 @@
 /** What a process does about signals, through libc: the runtime can catch signals, but not ignore or unblock them. */
-import { type Pointer, ptr } from "bun:ffi";
-import { checked, libc } from "./libc.ts";
+import type { Pointer } from "bun:ffi";
+import { checked, libc, ptr } from "./libc.ts";
 
 const standard = null;
 const ignore = 1 as Pointer;
