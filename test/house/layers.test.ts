@@ -58,6 +58,9 @@ const homes: Readonly<Record<string, string>> = {
 const pure = ["core/bytes", "core/mail", "core/wire", "core/log"];
 const harmless = ["node:buffer", "node:util", "node:crypto", "node:path"];
 
+/** From the entry to a program. */
+const entry = ["main.ts", "any.ts", "at-once.ts", "brief.ts", "run.ts"];
+
 /** `core/mail`, `programs/qmail-send`, `main.ts`: the part of the house a file belongs to. */
 function partOf(file: string): string {
   const [first = "", second = ""] = file.split("/");
@@ -80,7 +83,7 @@ export function refusal(file: string, specifier: string): string | undefined {
   const target = partOf(relative(source, resolve(source, dirname(file), specifier)));
   if (target === part || target === "core/exit.ts") return undefined;
   if (target === "api") return "the API is for other packages";
-  if (part === "main.ts") return undefined;
+  if (entry.includes(part)) return undefined;
   if (part === "programs.ts")
     return target.startsWith("programs/") ? undefined : "the registry names programs only";
   if (target === "programs.ts")
