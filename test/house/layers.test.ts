@@ -139,6 +139,24 @@ test("what the API loads works without Bun", () => {
   expect(wrong).toEqual([]);
 });
 
+/** What has to be there before the first line of a file runs. */
+function loadedAtOnce(file: string, known = new Set<string>(), builtIn = new Set<string>()): Set<string> {
+  if (known.has(file)) return builtIn;
+  known.add(file);
+  const text = readFileSync(join(source, file), "utf8").replaceAll(/^import type [^;]+;/gm, "");
+  for (const [, specifier = ""] of text.matchAll(/^(?:import|export|\}) ?[^;"]*from "([^"]+)"/gm))
+    if (specifier.startsWith("."))
+      loadedAtOnce(relative(source, resolve(source, dirname(file), specifier)), known, builtIn);
+    else builtIn.add(specifier);
+  return builtIn;
+}
+
+test("a program for one message loads little of the runtime: each part takes as long as a tenth of it", () => {
+  expect([...loadedAtOnce("main.ts")]).toEqual([]);
+  expect([...loadedAtOnce("at-once.ts")]).toEqual(["node:fs"]);
+  expect([...loadedAtOnce("any.ts")]).toEqual(["node:fs"]);
+});
+
 const rows: readonly (readonly [string, string, boolean])[] = [
   ["core/mail/date.ts", "../bytes/text.ts", true],
   ["core/mail/date.ts", "../sys/fd.ts", false],
