@@ -5,5 +5,6 @@
 
 /** For a program that may have much to do: what is called often is compiled as soon as the runtime likes. */
 export function compileAsUsual(): void {
-  Bun.unsafe.setJITPolicy(1);
+  // A Bun that runs us from source may be older than the one that builds, and does not hesitate.
+  Bun.unsafe.setJITPolicy?.(1);
 }
