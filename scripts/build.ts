@@ -86,6 +86,7 @@ const result = await Bun.build({
         void build.onLoad({ filter: /\/src\/at-once\.ts$/ }, () => ({ contents: text, loader: "js" })),
     },
   ],
+  // core/sys/compiler.ts takes the patience back where it does not pay.
   compile: { outfile: executable, autoloadDotenv: false, autoloadBunfig: false, jitPolicy: 8 },
 });
 if (!result.success) {

@@ -1,6 +1,9 @@
 /**
  * The programs that live for one message, all in one module and in one piece of the executable: loading many small ones
  * takes longer than most of them run. The build bundles it by itself, with copies of what other programs use, too.
+ *
+ * What every message goes through uses plain loops for the methods of arrays (map, filter, some, at, ...) and no
+ * generators: the runtime has those in JavaScript, and compiles each from source when it is first called (bench/NOTES.md).
  */
 import type { Brief } from "./brief.ts";
 import { main as bouncesaying } from "./programs/bouncesaying.ts";
