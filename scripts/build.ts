@@ -49,6 +49,26 @@ const fresh = `${out}.tmp`;
 rmSync(fresh, { recursive: true, force: true });
 mkdirSync(join(fresh, "bin"), { recursive: true });
 const executable = join(fresh, "bin", "qmail-ts");
+
+/** The programs that live for one message, with all they use: what they load at a later time is everybody's. */
+const atOnce = join(root, "src/at-once.ts");
+const bundled = await Bun.build({
+  entrypoints: [atOnce],
+  target: "bun",
+  format: "esm",
+  plugins: [
+    {
+      name: "at once",
+      setup: (build) =>
+        void build.onResolve({ filter: /^\./ }, ({ kind, path, importer }) =>
+          kind === "dynamic-import" ? { path: resolve(dirname(importer), path), external: true } : undefined,
+        ),
+    },
+  ],
+});
+const [bundle] = bundled.outputs;
+if (bundle === undefined) throw new Error(`build: no bundle of ${atOnce}`);
+const text = await bundle.text();
 const result = await Bun.build({
   // Threads are loaded by their file's name.
   entrypoints: [join(root, "src/main.ts"), join(root, "src/core/sys/flush-worker.ts")],
@@ -59,7 +79,15 @@ const result = await Bun.build({
   bytecode: true,
   // A program loads its own code and what it uses of core, not everybody's: saves about 5 ms of every start.
   splitting: true,
-  compile: { outfile: executable, autoloadDotenv: false, autoloadBunfig: false },
+  plugins: [
+    {
+      name: "at once",
+      setup: (build) =>
+        void build.onLoad({ filter: /\/src\/at-once\.ts$/ }, () => ({ contents: text, loader: "js" })),
+    },
+  ],
+  // core/sys/compiler.ts takes the patience back where it does not pay.
+  compile: { outfile: executable, autoloadDotenv: false, autoloadBunfig: false, jitPolicy: 8 },
 });
 if (!result.success) {
   console.error("build: unable to compile src/main.ts");

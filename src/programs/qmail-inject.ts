@@ -90,10 +90,10 @@ function addRecipient(injection: Injection, address: Buffer): void {
 /** Copies the body in constant memory; its last line gets a line feed if it has none. */
 function copyBody(start: Buffer, input: Reader, destination: Destination): void {
   const lineFeed = 10;
-  let last = start.at(-1) ?? lineFeed;
+  let last = start[start.length - 1] ?? lineFeed;
   for (let piece = start; piece.length > 0; piece = reading(() => input.chunk())) {
     destination.write(piece);
-    last = piece.at(-1) ?? last;
+    last = piece[piece.length - 1] ?? last;
   }
   if (last !== lineFeed) destination.write(Buffer.of(lineFeed));
 }

@@ -6,6 +6,7 @@ import { expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { differing } from "../../scripts/launchers.ts";
+import { brief } from "../../src/brief.ts";
 import { version } from "../../src/core/cli/version.ts";
 import { programs } from "../../src/programs.ts";
 
@@ -19,6 +20,11 @@ test("bin/ and package.json are as `npm run launchers` makes them", () => {
 test("the registry is sorted and names nothing twice", () => {
   const names = programs.map(({ name }) => name);
   expect(names).toEqual([...new Set(names)].sort());
+});
+
+test("the programs that are bundled are in the registry", () => {
+  const names = programs.map(({ name }) => name);
+  expect(brief.filter((name) => !names.includes(name))).toEqual([]);
 });
 
 test("every program is a file of its name, and has a page in the manual", () => {

@@ -25,7 +25,7 @@ export interface Option {
 const hyphen = 45;
 
 /** The options of one command line, in order. A wrong one is a permanent error. */
-export class Options implements Iterable<Option> {
+export class Options implements IterableIterator<Option> {
   readonly #grammar: Grammar;
   readonly #words: readonly Buffer[];
   #word = 0;
@@ -36,17 +36,24 @@ export class Options implements Iterable<Option> {
     this.#grammar = grammar;
   }
 
-  *[Symbol.iterator](): Generator<Option> {
+  [Symbol.iterator](): this {
+    return this;
+  }
+
+  /** The next option. */
+  next(): IteratorResult<Option> {
     for (let letter = this.#letter(); letter !== undefined; letter = this.#letter()) {
       const found = this.#grammar.letters.indexOf(letter);
       if (found < 0 || letter === ":") this.#complain("illegal option", letter);
-      else if (this.#grammar.letters[found + 1] !== ":") yield { letter, argument: Buffer.alloc(0) };
+      else if (this.#grammar.letters[found + 1] !== ":")
+        return { done: false, value: { letter, argument: Buffer.alloc(0) } };
       else {
         const argument = this.#argument();
         if (argument === undefined) this.#complain("option requires an argument", letter);
-        else yield { letter, argument };
+        else return { done: false, value: { letter, argument } };
       }
     }
+    return { done: true, value: undefined };
   }
 
   /** The words behind the options; only after the last option was taken. */

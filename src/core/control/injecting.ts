@@ -35,8 +35,13 @@ export function injectionSettings({ variable, line }: Sources, moment: Moment): 
 }
 
 function author(variable: Sources["variable"]): Author {
-  const first = (...names: string[]): string | undefined =>
-    names.map(variable).find((value) => value !== undefined);
+  const first = (...names: string[]): string | undefined => {
+    for (const name of names) {
+      const value = variable(name);
+      if (value !== undefined) return value;
+    }
+    return undefined;
+  };
   const host = first("QMAILHOST", "MAILHOST");
   const user = first("QMAILUSER", "MAILUSER", "USER", "LOGNAME") ?? "anonymous";
   return {

@@ -169,8 +169,14 @@ export function complete(address: ReversedAddress, completions: Completions): Re
   if (rest[0]?.kind === ".") rest = rest.slice(1);
   if (rest[0]?.kind === "@") rest = rest.slice(1);
   if (rest.length === 0) return rest;
-  if (!rest.some(({ kind }) => kind === "@")) rest = [...completions.defaultHost, ...rest];
+  if (firstOf(rest, "@") < 0) rest = [...completions.defaultHost, ...rest];
   return withDomain(withPlusDomain(rest, completions.plusDomain), completions.defaultDomain);
+}
+
+/** Where the first token of a kind is; -1: nowhere. */
+function firstOf(tokens: readonly Token[], kind: Token["kind"]): number {
+  for (let index = 0; index < tokens.length; index++) if (tokens[index]?.kind === kind) return index;
+  return -1;
 }
 
 /** `@relay:joe@host` without what is left of the colon. */
@@ -194,9 +200,9 @@ function withPlusDomain(address: ReversedAddress, plusDomain: ReversedAddress): 
 
 /** A host without dots gets the default domain; an address in brackets is no name. */
 function withDomain(address: ReversedAddress, defaultDomain: ReversedAddress): ReversedAddress {
-  const end = address.findIndex(({ kind }) => kind === "@");
+  const end = firstOf(address, "@");
   const host = end < 0 ? address : address.slice(0, end);
-  if (host.some(({ kind }) => kind === "." || kind === "literal")) return address;
+  if (firstOf(host, ".") >= 0 || firstOf(host, "literal") >= 0) return address;
   return [...defaultDomain, ...address];
 }
 

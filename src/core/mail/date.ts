@@ -61,5 +61,5 @@ export function mboxDate(unixSeconds: number): string {
 /** Year to second in one number, as in Message-IDs: `20261122212610`. */
 export function dateDigits(unixSeconds: number): string {
   const { year, month, day, hour, minute, second } = gmt(unixSeconds);
-  return `${year}${[month + 1, day, hour, minute, second].map(two).join("")}`;
+  return `${year}${two(month + 1)}${two(day)}${two(hour)}${two(minute)}${two(second)}`;
 }

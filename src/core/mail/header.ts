@@ -35,8 +35,9 @@ export const fieldNames = [
 /** One of the fields above. */
 export type FieldName = (typeof fieldNames)[number];
 
-const known: ReadonlyMap<string, FieldName> = new Map(fieldNames.map((name) => [name, name]));
-const longestName = Math.max(...fieldNames.map((name) => name.length));
+const known: ReadonlySet<string> = new Set(fieldNames);
+const isKnown = (name: string): name is FieldName => known.has(name);
+const longestName = "notice-requested-upon-delivery-to".length;
 
 const lineFeed = 10;
 const colon = 58;
@@ -53,7 +54,8 @@ function nameLength(field: Buffer): number {
 export function knownField(field: Buffer): FieldName | undefined {
   const length = nameLength(field);
   if (length <= 0 || length > longestName) return undefined;
-  return known.get(field.toString("latin1", 0, length).toLowerCase());
+  const name = field.toString("latin1", 0, length).toLowerCase();
+  return isKnown(name) ? name : undefined;
 }
 
 /** Whether a line begins with a field name and a colon: printable ASCII without spaces, blanks allowed before the colon. */

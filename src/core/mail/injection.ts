@@ -89,7 +89,10 @@ export class Injection {
   /** The recipients, each up to a NUL; those of the header only if asked for. */
   recipients(withHeader: boolean): string[] {
     const fromHeader = this.#resent ? this.#resentRecipients : this.#recipients;
-    return [...this.#arguments, ...(withHeader ? fromHeader : [])].map(untilNul);
+    const all: string[] = [];
+    for (const address of this.#arguments) all.push(untilNul(address));
+    if (withHeader) for (const address of fromHeader) all.push(untilNul(address));
+    return all;
   }
 
   /** Takes a field of the message in. @throws Unparsable */
@@ -121,7 +124,7 @@ export class Injection {
   }
 
   get #resent(): boolean {
-    return resentFields.some((name) => this.#seen.has(name));
+    return this.#anyOf(...resentFields);
   }
 
   #completed(tokens: readonly Token[]): string {
@@ -179,7 +182,8 @@ export class Injection {
   }
 
   #anyOf(...names: FieldName[]): boolean {
-    return names.some((name) => this.#seen.has(name));
+    for (const name of names) if (this.#seen.has(name)) return true;
+    return false;
   }
 
   #date(): string {

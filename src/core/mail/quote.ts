@@ -8,12 +8,14 @@ const at = 64;
 /** Bytes that may stand in a box without quotes: an RFC 822 atom's, and the dot. */
 const plain = new Uint8Array(256);
 for (let byte = 33; byte < 127; byte++) plain[byte] = 1;
-for (const special of '"(),:;<>@[\\]') plain[special.charCodeAt(0)] = 0;
+const specials = Buffer.from('"(),:;<>@[\\]');
+for (let index = 0; index < specials.length; index++) plain[specials[index] ?? 0] = 0;
 
 /** Whether a box can only be written in quotation marks: empty, unusual bytes, or a dot at an end or doubled. */
 export function needsQuotes(box: Uint8Array): boolean {
   let previous = dot;
-  for (const byte of box) {
+  for (let index = 0; index < box.length; index++) {
+    const byte = box[index] ?? 0;
     if (plain[byte] === 0 || (byte === dot && previous === dot)) return true;
     previous = byte;
   }

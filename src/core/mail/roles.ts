@@ -1,5 +1,5 @@
 /** The fields that qmail-inject treats in a way of their own (qmail-header(5)). */
-import { type FieldName, fieldNames } from "./header.ts";
+import type { FieldName } from "./header.ts";
 
 /** Why a field's addresses matter. */
 export type Role = "to" | "hidden" | "resent" | "sender" | "return-path";
@@ -40,4 +40,13 @@ export const ignoredBy: ReadonlyMap<FieldName, string> = new Map([
   ["return-path", "s"],
 ]);
 /** Any of these makes the message a resent one. */
-export const resentFields: readonly FieldName[] = fieldNames.filter((name) => name.startsWith("resent-"));
+export const resentFields: readonly FieldName[] = [
+  "resent-sender",
+  "resent-from",
+  "resent-reply-to",
+  "resent-to",
+  "resent-cc",
+  "resent-bcc",
+  "resent-date",
+  "resent-message-id",
+];

@@ -24,20 +24,43 @@ const enclosures: Readonly<Record<WordKind, readonly [string, string]>> = {
 
 const isWord = (kind: WordKind | Sign): kind is WordKind => kind.length > 1;
 
-const signs: ReadonlyMap<string, Token> = new Map(
-  (["<", ">", "@", ",", ";", ":", "."] as const).map((kind) => [kind, { kind, text: kind }]),
-);
+const signs: ReadonlyMap<string, Token> = new Map([
+  ["<", sign("<")],
+  [">", sign(">")],
+  ["@", sign("@")],
+  [",", sign(",")],
+  [";", sign(";")],
+  [":", sign(":")],
+  [".", sign(".")],
+]);
 
 /** The token of a sign. */
 export function sign(kind: Sign): Token {
   return { kind, text: kind };
 }
 
-const space = /[ \t\r\n]/;
+const isSpace = (character: string): boolean =>
+  character === " " || character === "\t" || character === "\r" || character === "\n";
+/** A set of bytes: 1 at each of them. */
+function setOf(characters: string): Uint8Array {
+  const set = new Uint8Array(256);
+  for (let index = 0; index < characters.length; index++) set[characters.charCodeAt(index)] = 1;
+  return set;
+}
+
+/** Where the first byte of a set is, from an offset on; the text's length: nowhere. */
+function firstIn(set: Uint8Array, text: string, from: number): number {
+  let index = from;
+  while (index < text.length && set[text.charCodeAt(index)] !== 1) index++;
+  return index;
+}
+
 /** An atom goes on over everything but these; a backslash takes the next byte in, whatever it is. */
-const atomRun = /[^ \t\r\n([<>;:@,."\\]*/y;
+const atomEnds = setOf(' \t\r\n([<>;:@,."\\');
 /** Bytes that an atom may have taken in, but that can only be written in quotes. */
-const needsQuotes = /[^ -~]|[)\]\\]/;
+const quotedOnly = setOf(")]\\").fill(1, 0, 32).fill(1, 127);
+/** Bytes that are written behind a backslash. */
+const escaped = setOf('"[]()\\\r\n');
 
 /** Where a word ends and what it says; undefined where it does not end. */
 type Scan = { end: number; text: string } | undefined;
@@ -78,10 +101,9 @@ function scanAtom(field: string, start: number): { end: number; text: string } {
   let text = "";
   let end = start;
   for (;;) {
-    atomRun.lastIndex = end;
-    const run = atomRun.exec(field)?.[0] ?? "";
-    text += run;
-    end += run.length;
+    const runEnd = firstIn(atomEnds, field, end);
+    text += field.slice(end, runEnd);
+    end = runEnd;
     if (field[end] !== "\\") return { end, text };
     text += field[end + 1] ?? "";
     end = Math.min(end + 2, field.length);
@@ -93,7 +115,7 @@ export function tokenize(field: string): Token[] | undefined {
   const tokens: Token[] = [];
   for (let index = 0; index < field.length; ) {
     const character = field[index] ?? "";
-    if (space.test(character)) {
+    if (isSpace(character)) {
       index++;
       continue;
     }
@@ -117,7 +139,7 @@ function wordAt(field: string, index: number, first: string): { token: Token; en
   if (first === '"') return finished("quoted", scanEnclosed(field, index + 1, '"'));
   if (first === "[") return finished("literal", scanEnclosed(field, index + 1, "]"));
   const scan = scanAtom(field, index);
-  return finished(needsQuotes.test(scan.text) ? "quoted" : "atom", scan);
+  return finished(firstIn(quotedOnly, scan.text, 0) < scan.text.length ? "quoted" : "atom", scan);
 }
 
 function finished(kind: WordKind, scan: Scan): { token: Token; end: number } | undefined {
@@ -134,7 +156,13 @@ function separated(left: Token | undefined, right: Token): boolean {
 function written({ kind, text }: Token): string {
   if (!isWord(kind)) return text;
   const [open, close] = enclosures[kind];
-  return open + text.replace(/["[\]()\\\r\n]/g, "\\$&") + close;
+  let body = "";
+  let from = 0;
+  for (let at = firstIn(escaped, text, 0); at < text.length; at = firstIn(escaped, text, at + 1)) {
+    body += `${text.slice(from, at)}\\`;
+    from = at;
+  }
+  return open + body + text.slice(from) + close;
 }
 
 /** The most bytes of a line before it is folded; a single address may be longer. */

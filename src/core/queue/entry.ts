@@ -20,7 +20,6 @@
  * have begun with the message: the sender will try again, and at worst it comes twice.
  */
 import { closeSync, constants, fstatSync, ftruncateSync, linkSync, openSync, unlinkSync } from "node:fs";
-import { dirname } from "node:path";
 import { Exit, isSystemError } from "../exit.ts";
 import { syncDirectory, syncFile } from "../sys/durable.ts";
 import { Writer } from "../sys/fd.ts";
@@ -106,7 +105,8 @@ export class Entry {
     const intd = this.#intd;
     if (intd === undefined) throw new Exit(queueExit.bug);
     attempt(queueExit.write, () => intd.out.flush());
-    return { files: [this.#mess.fd, intd.fd], directories: [dirname(this.#mess.path)] };
+    const { path } = this.#mess;
+    return { files: [this.#mess.fd, intd.fd], directories: [path.slice(0, path.lastIndexOf("/"))] };
   }
 
   #link(): void {

@@ -15,8 +15,10 @@ const letterT = 84;
 export function envelopeOf(sender: Buffer, recipients: readonly Buffer[]): Buffer {
   const nul = Buffer.of(0);
   const [from, to] = [Buffer.from("F"), Buffer.from("T")];
-  const records = recipients.flatMap((recipient) => [to, recipient, nul]);
-  return Buffer.concat([from, sender, nul, ...records, nul]);
+  const records = [from, sender, nul];
+  for (const recipient of recipients) records.push(to, recipient, nul);
+  records.push(nul);
+  return Buffer.concat(records);
 }
 
 /** Reads an envelope in pieces of any size and tells which of their bytes are records. */

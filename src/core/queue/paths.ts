@@ -25,10 +25,19 @@ let counted: number | undefined;
 export function queueSplit(): number {
   if (counted !== undefined) return counted;
   const mess = `${queueRoot()}/mess`;
-  const folders = readdirSync(mess).filter((name) => /^\d+$/.test(name)).length;
+  let folders = 0;
+  for (const name of readdirSync(mess)) if (isNumber(name)) folders++;
   if (folders === 0) throw Object.assign(new Error(`ENOENT: no folders in ${mess}`), { code: "ENOENT" });
   counted = folders;
   return folders;
+}
+
+function isNumber(name: string): boolean {
+  for (let index = 0; index < name.length; index++) {
+    const character = name.charCodeAt(index);
+    if (character < 48 || character > 57) return false;
+  }
+  return name !== "";
 }
 
 /** Path of a message's file relative to the queue: `mess/7/30`, `todo/30`. */

@@ -11,6 +11,10 @@ const callers: readonly (readonly [Role, string])[] = [
 
 /** `Received: (qmail PID invoked by uid N); DATE\n`. */
 export function queueReceived(pid: number, uid: number, unixSeconds: number): string {
-  const how = callers.find(([role]) => roleUid(role) === uid)?.[1] ?? `by uid ${uid}`;
-  return `Received: (qmail ${pid} invoked ${how}); ${date822(unixSeconds)}`;
+  return `Received: (qmail ${pid} invoked ${how(uid)}); ${date822(unixSeconds)}`;
+}
+
+function how(uid: number): string {
+  for (const [role, words] of callers) if (roleUid(role) === uid) return words;
+  return `by uid ${uid}`;
 }

@@ -148,7 +148,7 @@ class Held {
 
   /** The message so far. */
   get pieces(): readonly Buffer[] {
-    const last = this.#pieces.at(-1);
+    const last = this.#pieces[this.#pieces.length - 1];
     return last === undefined
       ? []
       : [...this.#pieces.slice(0, -1), last.subarray(0, last.length - this.#free)];
@@ -164,7 +164,7 @@ class Held {
   message(bytes: Uint8Array): void {
     this.size += bytes.length;
     for (let offset = 0; offset < bytes.length; ) {
-      const last = this.#pieces.at(-1);
+      const last = this.#pieces[this.#pieces.length - 1];
       if (last === undefined || this.#free === 0) {
         this.#free = Math.max(block, bytes.length - offset);
         const spare = this.#free === block ? spareBlocks.pop() : undefined;

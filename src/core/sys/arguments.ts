@@ -9,8 +9,13 @@ const replacement = "\ufffd";
 /** The arguments after the program's own name (and, from source, after the script's). */
 export function argumentBytes(): Buffer[] {
   const decoded = process.argv.slice(2);
-  if (!decoded.some((argument) => argument.includes(replacement)))
-    return decoded.map((argument) => Buffer.from(argument));
+  const bytes: Buffer[] = [];
+  let exact = true;
+  for (const argument of decoded) {
+    bytes.push(Buffer.from(argument));
+    exact &&= !argument.includes(replacement);
+  }
+  if (exact) return bytes;
   const raw = splitNul(readFileSync("/proc/self/cmdline"));
   return raw.slice(raw.length - decoded.length);
 }

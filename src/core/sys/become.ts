@@ -7,7 +7,6 @@
  * rebuild those that are not UTF-8.
  */
 import { statSync } from "node:fs";
-import { resolve } from "node:path";
 import { temporary } from "../exit.ts";
 import { idsAreReal, takeIds } from "./ids.ts";
 import type { Start } from "./spawn.ts";
@@ -22,7 +21,8 @@ const largest = 2 ** 31 - 1;
 export function becomesItself({ command: [program = ""], directory, ids, environment }: Start): boolean {
   if (!Object.values(environment ?? process.env).every(isText)) return false;
   if (ids === undefined || process.geteuid?.() !== 0 || ids.uid > largest || ids.gid > largest) return false;
-  const path = resolve(directory ?? ".", program.toString());
+  const named = program.toString();
+  const path = named.startsWith("/") ? named : `${directory ?? "."}/${named}`;
   const [here, there] = [process.execPath, path].map((file) => statSync(file, { throwIfNoEntry: false }));
   return (
     here !== undefined && here.ino === there?.ino && here.dev === there.dev && (there.mode & 0o6000) === 0

@@ -3,7 +3,6 @@
  * fails throws, and its caller reports a temporary failure (DESIGN: durability).
  */
 import { closeSync, constants, fsyncSync, openSync } from "node:fs";
-import { release } from "node:os";
 import { isSystemError } from "../exit.ts";
 import { syncFileSystem } from "./libc.ts";
 
@@ -30,6 +29,7 @@ export function syncDirectory(path: string | Buffer): void {
 
 /** Since Linux 5.8, syncfs(2) tells if data could not be written; before, its success says nothing. */
 export function syncfsTells(): boolean {
+  const { release } = process.getBuiltinModule("node:os");
   const [major = 0, minor = 0] = release().split(".").map(Number);
   return major > 5 || (major === 5 && minor >= 8);
 }

@@ -2,8 +2,6 @@
  * The words for a failed system call, as qmail's programs have always said them ("file does not exist"), and which
  * failures may go away by themselves. Log readers know these words, so strerror(3) does not do.
  */
-import { constants as os } from "node:os";
-
 const words: Readonly<Record<string, string>> = {
   EPERM: "permission denied",
   ENOENT: "file does not exist",
@@ -121,6 +119,8 @@ const passing: ReadonlySet<string> = new Set([
 /** The name of an errno, whatever its sign: ENOENT; E and the number if it has none here. */
 export function errorName(number: number): string {
   const positive = Math.abs(number);
+  // Not imported: few programs ever fail, and all would load it.
+  const { constants: os } = process.getBuiltinModule("node:os");
   return Object.entries(os.errno).find(([, value]) => value === positive)?.[0] ?? `E${positive}`;
 }
 

@@ -1,7 +1,5 @@
 /** Becoming another program: same process, same descriptors, new code. */
 import { accessSync, constants, realpathSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { isSystemError } from "../exit.ts";
 import { environmentBytes } from "./arguments.ts";
 import { executeWith } from "./libc.ts";
@@ -19,6 +17,11 @@ export class Become extends Error {
   }
 }
 
+function areTexts(values: readonly (string | Uint8Array | undefined)[]): boolean {
+  for (const value of values) if (value !== undefined && !isText(value)) return false;
+  return true;
+}
+
 /** Changes to the environment; undefined removes a variable. */
 export type Changes = Readonly<Record<string, string | Uint8Array | undefined>>;
 
@@ -31,8 +34,7 @@ export type Changes = Readonly<Record<string, string | Uint8Array | undefined>>;
  */
 export function exec(path: string, args: readonly Buffer[], changes: Changes = {}): never {
   accessSync(path, constants.X_OK);
-  const changed = Object.values(changes).filter((value) => value !== undefined);
-  if (isThisExecutable(path) && [...args, ...changed].every(isText)) {
+  if (isThisExecutable(path) && areTexts(args) && areTexts(Object.values(changes))) {
     for (const [name, value] of Object.entries(changes)) setVariable(name, value);
     throw new Become(path.slice(path.lastIndexOf("/") + 1), [...args]);
   }
@@ -98,8 +100,9 @@ function setVariable(name: string, value: string | Uint8Array | undefined): void
 }
 
 /** The launchers of the tree that we run from, where we are not compiled: each of them runs this very code. */
-const launchers = import.meta.url.endsWith("/src/core/sys/exec.ts")
-  ? fileURLToPath(new URL("../../../bin", import.meta.url))
+const source = "/src/core/sys";
+const launchers = import.meta.dirname.endsWith(source)
+  ? `${import.meta.dirname.slice(0, -source.length)}/bin`
   : undefined;
 
 /** How this program is started once more, with other arguments. */
@@ -117,7 +120,8 @@ export function isThisExecutable(path: string): boolean {
   const there = statSync(path);
   const changesIds = (there.mode & 0o6000) !== 0;
   if (changesIds) return false;
-  if (launchers !== undefined) return realpathSync(path) === join(launchers, basename(path));
+  if (launchers !== undefined)
+    return realpathSync(path) === `${launchers}/${path.slice(path.lastIndexOf("/") + 1)}`;
   const here = statSync(process.execPath, { throwIfNoEntry: false });
   return here?.ino === there.ino && here.dev === there.dev;
 }

@@ -9,8 +9,10 @@ export const standardHome = "/var/qmail";
 
 /** The home directory of qmail, without a slash at its end. */
 export function qmailHome(): string {
-  const chosen = process.env.QMAILHOME;
-  return chosen && idsAreReal() ? chosen.replace(/\/+$/, "") : standardHome;
+  let chosen = process.env.QMAILHOME;
+  if (!chosen || !idsAreReal()) return standardHome;
+  while (chosen.endsWith("/")) chosen = chosen.slice(0, -1);
+  return chosen;
 }
 
 /** A path below the home: `inHome("control", "me")`. */

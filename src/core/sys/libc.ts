@@ -2,14 +2,31 @@
  * The few calls of libc that the runtime does not offer. Loading costs about 2 ms, so nothing is loaded before its
  * first use. Each throws an error with `code`, as node:fs does.
  */
-import { dlopen, FFIType, ptr, read } from "bun:ffi";
+import type { Pointer } from "bun:ffi";
 import { closeSync, fstatSync, readFileSync } from "node:fs";
-import { constants as os } from "node:os";
 import { errorName, errorText } from "./errors.ts";
 
-const { i32, u32, ptr: pointer, i64, u64 } = FFIType;
+let foreign: typeof import("bun:ffi") | undefined;
+
+/** The runtime's way to libc. Not imported: programs for one message seldom need it. */
+function ffi(): typeof import("bun:ffi") {
+  foreign ??= process.getBuiltinModule("bun:ffi") as typeof import("bun:ffi");
+  return foreign;
+}
+
+/** Where bytes lie. They have to be referenced for as long as that is used. */
+export function ptr(bytes: NodeJS.TypedArray | DataView): Pointer {
+  return ffi().ptr(bytes);
+}
+
+/** A byte of memory that is not ours. */
+export function byteAt(address: Pointer, offset: number): number {
+  return ffi().read.u8(address, offset);
+}
 
 function open() {
+  const { dlopen, FFIType } = ffi();
+  const { i32, u32, ptr: pointer, i64, u64 } = FFIType;
   return dlopen("libc.so.6", {
     __errno_location: { args: [], returns: pointer },
     flock: { args: [i32, i32], returns: i32 },
@@ -63,7 +80,7 @@ export function libc(): ReturnType<typeof open> {
 /** The current errno. Only meaningful directly after a failed call. */
 export function errno(): number {
   const location = libc().__errno_location();
-  return location === null ? 0 : read.i32(location, 0);
+  return location === null ? 0 : ffi().read.i32(location, 0);
 }
 
 /** An error with the errno's name as `code`, as node:fs throws it. */
@@ -96,7 +113,7 @@ export function waitFor(fd: number, direction: "read" | "write", milliseconds = 
     const result = libc().poll(ptr(entry), 1, milliseconds);
     if (result >= 0) return result > 0;
     const number = errno();
-    if (number !== os.errno.EINTR) throw systemError("poll", number);
+    if (errorName(number) !== "EINTR") throw systemError("poll", number);
   }
 }
 
@@ -160,7 +177,7 @@ export function shutDown(socket: number): void {
   const bothWays = 2;
   if (libc().shutdown(socket, bothWays) === 0) return;
   const number = errno();
-  if (number !== os.errno.ENOTCONN) throw systemError("shutdown", number);
+  if (errorName(number) !== "ENOTCONN") throw systemError("shutdown", number);
 }
 
 /** Makes writing and reading wait, for everybody who shares the open file. */

@@ -2,11 +2,10 @@
  * The system's accounts and groups, through libc, so that every source named in nsswitch.conf is asked. The
  * structures are read by the offsets of 64-bit glibc, which are the same on all its machines.
  */
-import { type Pointer, ptr, read } from "bun:ffi";
-import { constants as os } from "node:os";
+import type { Pointer } from "bun:ffi";
 import { isSystemError } from "../exit.ts";
 import { errorName } from "./errors.ts";
-import { libc, systemError, zeroTerminated } from "./libc.ts";
+import { byteAt, libc, ptr, systemError, zeroTerminated } from "./libc.ts";
 
 /** An account, as getpwnam(3) tells it. Names and paths are bytes. */
 export interface Account {
@@ -31,6 +30,9 @@ type Call = (symbols: Libc, record: Pointer, strings: Pointer, size: bigint, fou
 const recordSize = 128;
 const smallest = 1024;
 const largest = 1 << 20;
+
+/** ERANGE, on every machine that Linux runs on. */
+const tooLittleRoom = 34;
 
 /** Offsets in struct passwd, struct group and struct spwd. */
 const passwd = { name: 0, uid: 16, gid: 20, home: 32, shell: 40 };
@@ -102,11 +104,11 @@ function lookUp(call: string, ask: Call): Entry | undefined {
   for (let size = smallest; size <= largest; size *= 4) {
     const strings = Buffer.alloc(size);
     const result = ask(libc(), ptr(record), ptr(strings), BigInt(size), ptr(found));
-    if (result === os.errno.ERANGE) continue;
+    if (result === tooLittleRoom) continue;
     if (result !== 0 && !absent.has(errorName(result))) throw systemError(call, result);
     return result === 0 && found[0] !== 0n ? entryOf(record, strings) : undefined;
   }
-  throw systemError(call, os.errno.ERANGE);
+  throw systemError(call, tooLittleRoom);
 }
 
 /** The strings lie in our buffer, or anywhere in the memory of the module that answered. */
@@ -125,7 +127,7 @@ function entryOf(record: Buffer, strings: Buffer): Entry {
 
 function stringAt(address: Pointer): Buffer {
   const characters: number[] = [];
-  for (let byte = read.u8(address, 0); byte !== 0; byte = read.u8(address, characters.length))
+  for (let byte = byteAt(address, 0); byte !== 0; byte = byteAt(address, characters.length))
     characters.push(byte);
   return Buffer.from(characters);
 }
