@@ -37,6 +37,8 @@ export interface Workload {
   figures: readonly Figure[];
   /** Default: as many as the command line says. */
   rounds?: number;
+  /** In the run of --must: on which systems, and whether look() is needed there. */
+  must?: { peers: readonly string[]; look?: boolean };
   /** One round on one system, in figures. */
   round(peer: Peer, bench: Bench): Promise<Figures>;
   /** Once a system, apart from the rounds: what cannot be looked at without disturbing. */

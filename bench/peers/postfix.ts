@@ -6,6 +6,7 @@ import {
   answers,
   deliveries,
   domain,
+  held,
   type Peer,
   runDirectory,
   type Setup,
@@ -88,7 +89,7 @@ class Postfix extends System {
     clients = 0,
     lists = {},
     intakeOnly = false,
-    hold = false,
+    waiting = false,
     again = false,
   }: Setup): void {
     const spool = join(this.directory, "spool");
@@ -122,12 +123,12 @@ class Postfix extends System {
       maillog_file: join(this.directory, "maillog"),
       maillog_file_prefixes: "/mnt",
       relayhost: relay === undefined ? "" : `[127.0.0.1]:${relay}`,
-      ...(hold ? { defer_transports: "smtp" } : {}),
       ...(clients > 200 ? { default_process_limit: `${clients + 100}` } : {}),
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);
     writeFileSync(join(configuration, "main.cf"), lines.join(""));
     const transports = Object.entries(routes).map(([host, to]) => `${host} smtp:[${to}]:${relay}\n`);
+    if (waiting) transports.push(`${held.split("@")[1]} retry:4.0.0 later\n`);
     writeFileSync(join(configuration, "transport"), transports.join(""));
     this.#services(intakeOnly);
     this.#aliases(lists);
@@ -156,6 +157,12 @@ class Postfix extends System {
 
   run(): void {
     this.group.spawn(["/usr/sbin/postfix", "start-fg"], { log: join(this.directory, "log") });
+  }
+
+  override makeDue(): void {
+    writeFileSync(join(configuration, "transport"), "");
+    tool("/usr/sbin/postfix", "reload");
+    tool("/usr/sbin/postqueue", "-f");
   }
 
   async deliver(): Promise<void> {

@@ -15,6 +15,7 @@ const all = {
   transaction99: { title: "transaction p99, ms", digits: 1, better: "less" },
   seconds: { title: "seconds until all is done", digits: 2, better: "less" },
   queueing: { title: "queued messages/s", digits: 0, better: "more" },
+  memoryIdle: { title: "memory (PSS) before, at rest, MiB", digits: 1, better: "less" },
   memory: { title: "peak memory (PSS), MiB", digits: 1, better: "less" },
 } as const satisfies Record<string, Omit<Figure, "key">>;
 
@@ -26,7 +27,8 @@ const cost = ["processor", "processorSystem", "flushes"] as const;
 const late = ["late50", "late99", "transaction50", "transaction99"] as const;
 
 export const figures = {
-  smtpIn: pick("accepted", "delivered", ...cost, "flushCalls", ...late, "memory"),
+  smtpIn: pick("accepted", "delivered", ...cost, "flushCalls", ...late, "memoryIdle", "memory"),
+  sendmail: pick("accepted", "delivered", ...cost, "flushCalls", ...late, "memory"),
   through: pick("accepted", "delivered", ...cost, "flushCalls", "memory"),
   list: pick("seconds", "recipients", ...cost, "flushCalls", "memory"),
   separate: pick("queueing", "delivered", ...cost),

@@ -72,6 +72,7 @@ function list({ name, about, target, recipients: standard, verp = false }: List)
   return {
     name,
     about,
+    ...(verp ? { must: { peers: ["ours", "postfix"] } } : {}),
     figures: figures.list,
     round: (peer: Peer, bench: Bench) => run(bench, (it) => measured(peer, bench, it)),
     look: (peer: Peer, bench: Bench) => run(bench, (it) => looked(peer, bench, it)),
