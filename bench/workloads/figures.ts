@@ -11,6 +11,9 @@ const all = {
   flushCalls: { title: "fsync and the like/message", digits: 3, better: "less" },
   late50: { title: "acknowledged to mailbox p50, ms", digits: 1, better: "less" },
   late99: { title: "acknowledged to mailbox p99, ms", digits: 1, better: "less" },
+  slowest: { title: "slowest transaction, ms", digits: 0, better: "less" },
+  writes: { title: "the other program, MiB/s", digits: 0, better: "more" },
+  data: { title: "its data when mail begins, MiB", digits: 0, better: "more" },
   transaction50: { title: "transaction p50, ms", digits: 1, better: "less" },
   transaction99: { title: "transaction p99, ms", digits: 1, better: "less" },
   seconds: { title: "seconds until all is done", digits: 2, better: "less" },
@@ -34,4 +37,9 @@ export const figures = {
   separate: pick("queueing", "delivered", ...cost),
   mixed: pick("seconds", "delivered", ...cost, "flushCalls", "memory"),
   latency: pick(...late),
+  dirty: pick(
+    ...(["transaction50", "transaction99", "slowest", "late50", "late99"] as const),
+    ...(["accepted", "flushes", "writes", "data"] as const),
+  ),
+  drain: pick("delivered", ...cost),
 };
