@@ -108,6 +108,10 @@ export const musts: readonly Must[] = [
     ...{ workload: "sendmail-start", figure: "timesDisk", ...times, target: 2 },
   },
   {
+    what: "4. sendmail, one shell",
+    ...{ workload: "sendmail-1", figure: "accepted", ...rate, against: "postfix" },
+  },
+  {
     what: "4. sendmail, 8 shells at once",
     ...{ workload: "sendmail-8", figure: "accepted", ...rate, against: "postfix", target: 1 },
   },

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { type Bench, type Figures, reaches, type Workload } from "../bench.ts";
 import { clear, tool } from "../ground.ts";
-import { held, type Peer, relayPort, type System } from "../peers/peer.ts";
+import { held, type Peer, relayPort, type System, until } from "../peers/peer.ts";
 import { withSink } from "./common.ts";
 
 const setup = { kind: "ext4", relay: relayPort } as const;
@@ -57,14 +57,18 @@ interface Costs {
   left: number;
 }
 
-/** What a queue costs that waits: memory at rest, and a message that passes; then what one costs that leaves it. */
-async function costs(peer: Peer, bench: Bench, full: boolean): Promise<Costs> {
+/** What a queue of so many costs: memory at rest, and a message that passes; then what one costs that leaves it. */
+async function costs(peer: Peer, bench: Bench, messages: number): Promise<Costs> {
+  const [waiting, quick] = [messages > 0, bench.quick ? 1 / 5 : 1];
   return await withSink(bench, async (count) => {
-    return await whileRunning(await peer.start({ ...setup, waiting: full, again: full }), async (system) => {
-      await pass(system, bench, few, count);
+    return await whileRunning(await peer.start({ ...setup, waiting, again: waiting }), async (system) => {
+      await pass(system, bench, few * quick, count);
       const memory = system.group.memory(system.manager);
-      const passed = await pass(system, bench, passing, count);
-      return { system, memory, passed, left: full ? await leave(system, count) : Number.NaN };
+      const passed = await pass(system, bench, passing * quick, count);
+      const left = waiting ? await leave(system, count) : Number.NaN;
+      // Nothing of it must come in between later.
+      if (messages <= few) await until("the queue is empty", () => system.queued() === 0, 120);
+      return { system, memory, passed, left };
     });
   });
 }
@@ -93,13 +97,13 @@ async function restart(peer: Peer, bench: Bench): Promise<number> {
 }
 
 async function round(peer: Peer, bench: Bench): Promise<Figures> {
-  const total = Math.max(3 * few, bench.queueSize);
+  const total = Math.max(2 * few, bench.queueSize);
   try {
-    const empty = await costs(peer, bench, false);
+    const empty = await costs(peer, bench, 0);
     await fill(empty.system, peer, bench, few);
-    const small = await costs(peer, bench, true);
+    const small = await costs(peer, bench, few);
     await fill(empty.system, peer, bench, total);
-    const large = await costs(peer, bench, true);
+    const large = await costs(peer, bench, total);
     return {
       memory: (large.memory - empty.memory) / total,
       restart: await restart(peer, bench),
