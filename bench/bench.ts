@@ -64,7 +64,7 @@ export async function withSystem<Result>(
 }
 
 /** The last lines of the logs in a directory: why it failed. */
-function logTails(directory: string): string[] {
+export function logTails(directory: string): string[] {
   const logs = ["log", "smtpd.log", "maillog"].map((name) => join(directory, name)).filter(existsSync);
   return logs.flatMap((log) => readFileSync(log, "latin1").trimEnd().split("\n").slice(-8));
 }

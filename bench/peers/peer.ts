@@ -14,9 +14,6 @@ export const warm = "warm";
 export const twenty: readonly string[] = Array.from({ length: 20 }, (_, n) => `${n}u`);
 export const users: readonly string[] = [one, warm, ...twenty];
 
-/** Whom the mail is for that waits in a large queue. */
-export const held = "joe@waiting.example";
-
 /** How many deliveries at once, and how many clients, every system is set to. */
 export const deliveries = 100;
 
@@ -35,8 +32,6 @@ export interface Setup {
   intakeOnly?: boolean;
   /** Keeps all mail for other domains, and tries none. */
   hold?: boolean;
-  /** Mail for `held` waits until makeDue(), where the files of the queue do not say so. */
-  waiting?: boolean;
   /** Goes on with what the last run left. */
   again?: boolean;
 }
@@ -83,7 +78,7 @@ export abstract class System {
   abstract readonly manager: string;
   /** Begins to deliver, after intakeOnly. */
   abstract deliver(): Promise<void>;
-  /** Makes everything due that waits in the queue. */
+  /** Makes everything due that waits in the queue of a qmail. */
   makeDue(): void {
     this.group.signal(this.manager, "SIGALRM");
   }

@@ -6,7 +6,6 @@ import {
   answers,
   deliveries,
   domain,
-  held,
   type Peer,
   runDirectory,
   type Setup,
@@ -83,15 +82,7 @@ class Postfix extends System {
     return join(this.directory, "users", user, "Maildir");
   }
 
-  prepare({
-    relay,
-    routes = {},
-    clients = 0,
-    lists = {},
-    intakeOnly = false,
-    waiting = false,
-    again = false,
-  }: Setup): void {
+  prepare({ relay, routes = {}, clients = 0, lists = {}, intakeOnly = false, again = false }: Setup): void {
     const spool = join(this.directory, "spool");
     const data = join(this.directory, "data");
     const accounts = people(this.directory);
@@ -123,31 +114,25 @@ class Postfix extends System {
       maillog_file: join(this.directory, "maillog"),
       maillog_file_prefixes: "/mnt",
       relayhost: relay === undefined ? "" : `[127.0.0.1]:${relay}`,
-      ...(waiting ? { defer_transports: "held" } : {}),
       ...(clients > 200 ? { default_process_limit: `${clients + 100}` } : {}),
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);
     writeFileSync(join(configuration, "main.cf"), lines.join(""));
     const transports = Object.entries(routes).map(([host, to]) => `${host} smtp:[${to}]:${relay}\n`);
-    if (waiting) transports.push(`${held.split("@")[1]} held:[127.0.0.1]:${relay}\n`);
     writeFileSync(join(configuration, "transport"), transports.join(""));
     this.#services(intakeOnly);
     this.#aliases(lists);
   }
 
-  /**
-   * master.cf as it is delivered, without chroot, on our port, with a second smtp(8) for mail that waits; without the
-   * queue manager for intakeOnly.
-   */
+  /** master.cf as it is delivered, without chroot, on our port; without the queue manager for intakeOnly. */
   #services(intakeOnly: boolean): void {
     const standard = readFileSync("/usr/share/postfix/master.cf.dist", "utf8");
     const services = standard
       .split("\n")
       .map((line) => line.replace(/^(\S+ +(?:inet|unix|unix-dgram|fifo) +\S+ +\S+ +)y /, "$1n "))
       .map((line) => line.replace(/^smtp( +inet)/, `127.0.0.1:${this.smtpPort}$1`))
-      .filter((line) => !intakeOnly || !/^qmgr /.test(line))
-      .concat("held unix - - n - - smtp");
-    writeFileSync(join(configuration, "master.cf"), `${services.join("\n")}\n`);
+      .filter((line) => !intakeOnly || !/^qmgr /.test(line));
+    writeFileSync(join(configuration, "master.cf"), services.join("\n"));
   }
 
   /** Lists are virtual aliases: those of local(8) would deliver once where many addresses lead to one mailbox. */
@@ -162,12 +147,6 @@ class Postfix extends System {
 
   run(): void {
     this.group.spawn(["/usr/sbin/postfix", "start-fg"], { log: join(this.directory, "log") });
-  }
-
-  override makeDue(): void {
-    tool("/usr/sbin/postconf", "-e", "defer_transports=");
-    tool("/usr/sbin/postfix", "reload");
-    tool("/usr/sbin/postqueue", "-f");
   }
 
   async deliver(): Promise<void> {
