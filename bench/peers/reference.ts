@@ -36,8 +36,8 @@ class Reference extends System {
   }
 
   verp(recipients: readonly string[]) {
-    const command = [join(this.tree, "bin/qmail-inject"), "-flist@test.example", ...recipients];
-    return { command, environment: { QMAILINJECT: "r" } };
+    const command = [join(this.tree, "bin/qmail-inject"), "-flist-@test.example-@[]", ...recipients];
+    return { command, environment: {} };
   }
 
   maildir(user: string): string {

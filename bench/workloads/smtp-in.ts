@@ -16,6 +16,7 @@ import { sendMeasured } from "../clients/session.ts";
 import type { Kind } from "../ground.ts";
 import { domain, one, type Peer, type System, twenty } from "../peers/peer.ts";
 import { quantile } from "../pure/stats.ts";
+import { processorLine } from "./common.ts";
 import { figures } from "./figures.ts";
 
 interface Shape {
@@ -118,21 +119,6 @@ function smtpIn(shape: Shape): Workload {
     round,
     look,
   };
-}
-
-/** Processor time by program, the most first. */
-function processorLine(
-  { name }: Peer,
-  used: ReadonlyMap<string, number>,
-  before: ReadonlyMap<string, number>,
-  messages: number,
-): string {
-  const each = [...used].map(([program, time]) => ({
-    program,
-    ms: ((time - (before.get(program) ?? 0)) * 1000) / messages,
-  }));
-  const listed = each.sort((a, b) => b.ms - a.ms).map(({ program, ms }) => `${program} ${ms.toFixed(3)}`);
-  return `Processor ms per message of ${name} by program that stayed: ${listed.join(", ")}`;
 }
 
 const both = { peers: ["ours", "postfix"], look: true };
