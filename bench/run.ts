@@ -52,9 +52,12 @@ const number = (name: "rounds" | "queue", standard: number): number => {
     ? Number(text)
     : give(`--${name} takes a number from 1 on, not ${text}`, 100);
 };
+/** A whole name means only itself. */
+const named = (wanted: string, name: string): boolean =>
+  workloads.some((workload) => workload.name === wanted) ? name === wanted : name.startsWith(wanted);
 const chosen = workloads.filter(
   ({ name, must }) =>
-    (positionals.length === 0 || positionals.some((wanted) => name.startsWith(wanted))) &&
+    (positionals.length === 0 || positionals.some((wanted) => named(wanted, name))) &&
     (values.must !== true || must !== undefined),
 );
 const stranger = positionals.find((wanted) => !workloads.some(({ name }) => name.startsWith(wanted)));
