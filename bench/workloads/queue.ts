@@ -56,6 +56,8 @@ async function costs(peer: Peer, bench: Bench, messages: number): Promise<Costs>
   return await withSink(bench, async (count) => {
     return await whileRunning(await peer.start({ ...setup, again: waiting }), async (system) => {
       await pass(system, bench, few * quick, count);
+      // What a start leaves behind goes when the collector comes by.
+      await Bun.sleep(5000);
       const memory = system.group.memory(system.manager);
       const passed = await pass(system, bench, passing * quick, count);
       const left = waiting ? await leave(system, count) : Number.NaN;
