@@ -37,6 +37,8 @@ export interface Workload {
   figures: readonly Figure[];
   /** Default: as many as the command line says. */
   rounds?: number;
+  /** In the run of --must: on which systems, and whether look() is needed there. */
+  must?: { peers: readonly string[]; look?: boolean };
   /** One round on one system, in figures. */
   round(peer: Peer, bench: Bench): Promise<Figures>;
   /** Once a system, apart from the rounds: what cannot be looked at without disturbing. */
@@ -62,7 +64,7 @@ export async function withSystem<Result>(
 }
 
 /** The last lines of the logs in a directory: why it failed. */
-function logTails(directory: string): string[] {
+export function logTails(directory: string): string[] {
   const logs = ["log", "smtpd.log", "maillog"].map((name) => join(directory, name)).filter(existsSync);
   return logs.flatMap((log) => readFileSync(log, "latin1").trimEnd().split("\n").slice(-8));
 }

@@ -67,6 +67,11 @@ export class Group {
       .reduce((sum, process) => sum + proportionalSize(ofProcess(process, "smaps_rollup")), 0);
   }
 
+  /** Sends a signal to the processes of one program. */
+  signal(program: string, signal: NodeJS.Signals): void {
+    for (const id of this.processes()) if (programOf(id) === program) process.kill(id, signal);
+  }
+
   /** Watches the memory; the returned function stops that and gives the most there was, in bytes. */
   watchMemory(milliseconds = 100): () => number {
     let most = this.memory();

@@ -1,6 +1,7 @@
 /** Rounds in turn, A B C A B C, and what they come to. */
 import type { Bench, Figures, Workload } from "./bench.ts";
 import { type Peer, Unable } from "./peers/peer.ts";
+import type { Medians } from "./pure/must.ts";
 import { type Summary, summary } from "./pure/stats.ts";
 import { type Row, table } from "./pure/table.ts";
 
@@ -13,23 +14,29 @@ interface Taken {
   failed?: boolean;
 }
 
-/** Runs a workload on every system and says the table; returns 1 if a system failed, 0 otherwise. */
+/** What measure() leaves out, and how often it measures. */
+export interface Extent {
+  rounds: number;
+  looks: boolean;
+}
+
+/** Runs a workload on every system and says the table. */
 export async function measure(
   workload: Workload,
   peers: readonly Peer[],
   bench: Bench,
-  rounds: number,
-): Promise<number> {
+  { rounds, looks }: Extent,
+): Promise<{ failed: boolean; medians: Medians }> {
   bench.say("");
   bench.say(`## ${workload.name}`);
   bench.say("");
   bench.say(`${workload.about}.`);
   const taken: Taken[] = peers.map((peer) => ({ peer, rounds: [], looked: {} }));
-  for (let round = 0; round < Math.min(rounds, workload.rounds ?? rounds); round++)
+  for (let round = 0; round < rounds; round++)
     for (const one of taken)
       await attempt(one, async () => one.rounds.push(await workload.round(one.peer, bench)));
   const { look } = workload;
-  if (look !== undefined)
+  if (look !== undefined && looks)
     for (const one of taken)
       await attempt(one, async () => {
         one.looked = await look(one.peer, bench);
@@ -38,7 +45,17 @@ export async function measure(
   bench.say("");
   for (const line of table(workload.figures, rows)) bench.say(line);
   for (const row of rows) if (row.refusal !== undefined) bench.say(`\n${row.peer}: -, ${row.refusal}`);
-  return taken.some(({ failed }) => failed === true) ? 1 : 0;
+  const medians = rows.map((row, index) => {
+    const values = Object.entries(row.refusal === undefined ? row.summaries : {}).map(([key, { median }]) => [
+      key,
+      median,
+    ]);
+    return [peers[index]?.key ?? "", Object.fromEntries(values)];
+  });
+  return {
+    failed: taken.some(({ failed }) => failed === true),
+    medians: Object.fromEntries(medians) as Medians,
+  };
 }
 
 /** One step of one system, unless it is out already. */

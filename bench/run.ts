@@ -8,12 +8,14 @@ import { measure } from "./measure.ts";
 import { ours } from "./peers/ours.ts";
 import { layOver, postfix, unpackedPostfix } from "./peers/postfix.ts";
 import { reference } from "./peers/reference.ts";
-import { header, write } from "./report.ts";
+import { judged, musts, type Shown } from "./pure/must.ts";
+import { header, now, write } from "./report.ts";
 import { workloads } from "./workloads/all.ts";
 
 const usage = `usage: npm run bench -- [NAME...] [--quick] [--rounds N] [--peers ours,postfix,reference]
-  [--processes N,...] [--queue N] [--images DIR] [--calls] [--write] [--list]
-NAME is a workload, or what the names of several begin with. --processes: of our qmail-smtpd that serve; of several
+  [--must] [--processes N,...] [--queue N] [--images DIR] [--calls] [--write] [--list]
+NAME is a workload, or what the names of several begin with. --must: only what the table "Must show" of bench/RESULTS.md
+is made of, in about 35 minutes; all of everything takes hours. --processes: of our qmail-smtpd that serve; of several
 numbers each is a system of its own. --queue: messages in the queue that grows (200000).
 --images: where the image of the measured disk is made (the clone). --calls: system calls by program, too.
 --write puts the results into bench/RESULTS.md.`;
@@ -32,6 +34,7 @@ function options() {
         rounds: { type: "string" },
         peers: { type: "string", default: "ours,postfix,reference" },
         processes: { type: "string", default: "1" },
+        must: { type: "boolean" },
         queue: { type: "string" },
         images: { type: "string", default: root },
         calls: { type: "boolean" },
@@ -55,8 +58,13 @@ const processes = values.processes.split(",").map((text) => {
   if (!/^[1-9]\d?$/.test(text)) return give(`--processes takes numbers from 1 to 99, not ${text}`, 100);
   return Number(text);
 });
+/** A whole name means only itself. */
+const named = (wanted: string, name: string): boolean =>
+  workloads.some((workload) => workload.name === wanted) ? name === wanted : name.startsWith(wanted);
 const chosen = workloads.filter(
-  ({ name }) => positionals.length === 0 || positionals.some((wanted) => name.startsWith(wanted)),
+  ({ name, must }) =>
+    (positionals.length === 0 || positionals.some((wanted) => named(wanted, name))) &&
+    (values.must !== true || must !== undefined),
 );
 const stranger = positionals.find((wanted) => !workloads.some(({ name }) => name.startsWith(wanted)));
 if (stranger !== undefined) give(`no workload's name begins with ${stranger}; --list shows them`, 100);
@@ -139,13 +147,32 @@ async function inside(): Promise<void> {
     show: console.log,
   };
   const rounds = number("rounds", quick ? 1 : 5);
-  for (const line of header(peers, rounds, quick)) say(line);
-  let failed = 0;
+  const head = header(peers, rounds, quick);
+  for (const line of head) say(line);
+  const shown: Shown[] = [];
+  const failures: string[] = [];
   for (const workload of chosen) {
-    failed += await measure(workload, peers, bench, rounds);
+    const begin = Date.now();
+    const must = values.must === true ? workload.must : undefined;
+    const able = must === undefined ? peers : peers.filter(({ key }) => must.peers.includes(key));
+    const extent = {
+      rounds: Math.min(rounds, workload.rounds ?? rounds),
+      looks: must === undefined || must.look === true,
+    };
+    lines.length = 0;
+    const { failed, medians } = await measure(workload, able, bench, extent);
+    if (failed) failures.push(workload.name);
+    const rows = judged(musts, workload.name, medians);
+    shown.push(...rows);
+    console.log(`\n(${workload.name}: ${((Date.now() - begin) / 1000).toFixed(0)} s)`);
+    const when = `${now()}, rounds: ${extent.rounds}${quick ? ", --quick" : ""}`;
     // After each, so that an end before the end loses no more than one.
-    if (values.write === true) write(join(root, "bench/RESULTS.md"), lines);
+    if (values.write === true)
+      write(join(root, "bench/RESULTS.md"), { head: head.join("\n"), lines, rows, when });
   }
-  if (failed > 0) give(`${failed} workloads failed`, 1);
+  console.log("");
+  for (const { what, target, figure, reached } of shown)
+    console.log(`${reached.padStart(3)}  ${what}: ${figure} (${target})`);
+  if (failures.length > 0) give(`failed: ${failures.join(", ")}`, 1);
   process.exit(0);
 }

@@ -37,8 +37,8 @@ class Ours extends System {
   protected readonly queue = qmailQueue("qmail/queue");
 
   verp(recipients: readonly string[]) {
-    const command = [this.program("qmail-inject"), "-flist@test.example", ...recipients];
-    return { command, environment: { ...this.environment, QMAILINJECT: "r" } };
+    const command = [this.program("qmail-inject"), "-flist-@test.example-@[]", ...recipients];
+    return { command, environment: { ...this.environment } };
   }
 
   program(name: string): string {

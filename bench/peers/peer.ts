@@ -78,6 +78,10 @@ export abstract class System {
   abstract readonly manager: string;
   /** Begins to deliver, after intakeOnly. */
   abstract deliver(): Promise<void>;
+  /** Makes everything due that waits in the queue of a qmail. */
+  makeDue(): void {
+    this.group.signal(this.manager, "SIGALRM");
+  }
   /** Ends it. The files stay. */
   stop(): Promise<void> {
     return this.group.stop();

@@ -82,15 +82,7 @@ class Postfix extends System {
     return join(this.directory, "users", user, "Maildir");
   }
 
-  prepare({
-    relay,
-    routes = {},
-    clients = 0,
-    lists = {},
-    intakeOnly = false,
-    hold = false,
-    again = false,
-  }: Setup): void {
+  prepare({ relay, routes = {}, clients = 0, lists = {}, intakeOnly = false, again = false }: Setup): void {
     const spool = join(this.directory, "spool");
     const data = join(this.directory, "data");
     const accounts = people(this.directory);
@@ -122,7 +114,6 @@ class Postfix extends System {
       maillog_file: join(this.directory, "maillog"),
       maillog_file_prefixes: "/mnt",
       relayhost: relay === undefined ? "" : `[127.0.0.1]:${relay}`,
-      ...(hold ? { defer_transports: "smtp" } : {}),
       ...(clients > 200 ? { default_process_limit: `${clients + 100}` } : {}),
     };
     const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`);

@@ -36,8 +36,8 @@ class Reference extends System {
   }
 
   verp(recipients: readonly string[]) {
-    const command = [join(this.tree, "bin/qmail-inject"), "-flist@test.example", ...recipients];
-    return { command, environment: { QMAILINJECT: "r" } };
+    const command = [join(this.tree, "bin/qmail-inject"), "-flist-@test.example-@[]", ...recipients];
+    return { command, environment: {} };
   }
 
   maildir(user: string): string {
@@ -45,7 +45,7 @@ class Reference extends System {
   }
 
   prepare(setup: Setup): void {
-    const { lists = {}, hold = false, again = false } = setup;
+    const { lists = {}, again = false } = setup;
     const accounts = people(this.directory);
     if (!again) makeHomes(accounts);
     this.#writeDotQmail(join(this.directory, "users/ann"), "default", "./Maildir/\n");
@@ -61,7 +61,7 @@ class Reference extends System {
     for (const name of ["me", "locals", "rcpthosts", "defaultdomain", "plusdomain"])
       control(name, `${domain}\n`);
     control("concurrencylocal", `${deliveries}\n`);
-    control("concurrencyremote", hold ? "0\n" : `${deliveries}\n`);
+    control("concurrencyremote", `${deliveries}\n`);
     control("smtproutes", smtpRoutes(setup));
     const alias = join(this.tree, "alias");
     this.#writeDotQmail(alias, "trash-default", "#\n");

@@ -50,7 +50,8 @@ function ratioTitle(first: Row | undefined, other: Row): string {
   return `${first?.peer ?? ""} : ${other.peer}`;
 }
 
-function aligned(rows: readonly (readonly string[])[]): string[] {
+/** Lines of a Markdown table of such rows, the first of them its head: the first column to the left, the others to the right. */
+export function aligned(rows: readonly (readonly string[])[]): string[] {
   const columns = rows[0]?.length ?? 0;
   const widths = Array.from({ length: columns }, (_, column) =>
     Math.max(3, ...rows.map((row) => (row[column] ?? "").length)),

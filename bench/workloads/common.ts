@@ -16,6 +16,8 @@ export interface Task {
   wanted: number;
   /** When the last one arrived, in milliseconds since 1970; default: now. */
   last?(system: System): number;
+  /** Throws where what arrived is not what should have. */
+  check?(system: System): void;
 }
 
 /** Rates, processor time and flushes of a task on a warm system. */
@@ -24,6 +26,7 @@ export async function measured(peer: Peer, bench: Bench, task: Task): Promise<Fi
   return await withSystem(peer, task.setup, async (system) => {
     await warmUp(system, bench, task.sessions);
     const before = task.arrived(system);
+    const programs = system.group.processorByProgram();
     const meter = new Meter(system, bench);
     const start = Date.now();
     await task.send(system);
@@ -33,8 +36,11 @@ export async function measured(peer: Peer, bench: Bench, task: Task): Promise<Fi
     const arrived = (task.last?.(system) ?? now) - start;
     await system.group.rest();
     if (task.arrived(system) - before > wanted) throw new Error("bench: more arrived than was sent");
+    const used = meter.end(messages);
+    if (bench.calls) bench.show(processorLine(peer, system.group.processorByProgram(), programs, messages));
+    task.check?.(system);
     return {
-      ...meter.end(messages),
+      ...used,
       accepted: (messages * 1000) / acknowledged,
       delivered: (messages * 1000) / arrived,
       recipients: (wanted * 1000) / arrived,
@@ -62,6 +68,21 @@ export async function looked(peer: Peer, bench: Bench, task: Task, few = task): 
     return await tracedFlushes(system, () => run(system, few));
   });
   return { memory: memory / 2 ** 20, flushCalls: calls / few.messages };
+}
+
+/** Processor time by program, the most first. */
+export function processorLine(
+  { name }: Peer,
+  used: ReadonlyMap<string, number>,
+  before: ReadonlyMap<string, number>,
+  messages: number,
+): string {
+  const each = [...used].map(([program, time]) => ({
+    program,
+    ms: ((time - (before.get(program) ?? 0)) * 1000) / messages,
+  }));
+  const listed = each.sort((a, b) => b.ms - a.ms).map(({ program, ms }) => `${program} ${ms.toFixed(3)}`);
+  return `Processor ms per message of ${name} by program that stayed: ${listed.join(", ")}`;
 }
 
 /** Starts a host that takes mail for all other domains, while `work` goes on; with the number of messages it has. */

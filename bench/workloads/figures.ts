@@ -11,10 +11,14 @@ const all = {
   flushCalls: { title: "fsync and the like/message", digits: 3, better: "less" },
   late50: { title: "acknowledged to mailbox p50, ms", digits: 1, better: "less" },
   late99: { title: "acknowledged to mailbox p99, ms", digits: 1, better: "less" },
+  slowest: { title: "slowest transaction, ms", digits: 0, better: "less" },
+  writes: { title: "the other program, MiB/s", digits: 0, better: "more" },
+  data: { title: "its data when mail begins, MiB", digits: 0, better: "more" },
   transaction50: { title: "transaction p50, ms", digits: 1, better: "less" },
   transaction99: { title: "transaction p99, ms", digits: 1, better: "less" },
   seconds: { title: "seconds until all is done", digits: 2, better: "less" },
   queueing: { title: "queued messages/s", digits: 0, better: "more" },
+  memoryIdle: { title: "memory (PSS) before, at rest, MiB", digits: 1, better: "less" },
   memory: { title: "peak memory (PSS), MiB", digits: 1, better: "less" },
 } as const satisfies Record<string, Omit<Figure, "key">>;
 
@@ -26,10 +30,16 @@ const cost = ["processor", "processorSystem", "flushes"] as const;
 const late = ["late50", "late99", "transaction50", "transaction99"] as const;
 
 export const figures = {
-  smtpIn: pick("accepted", "delivered", ...cost, "flushCalls", ...late, "memory"),
+  smtpIn: pick("accepted", "delivered", ...cost, "flushCalls", ...late, "memoryIdle", "memory"),
+  sendmail: pick("accepted", "delivered", ...cost, "flushCalls", ...late, "memory"),
   through: pick("accepted", "delivered", ...cost, "flushCalls", "memory"),
   list: pick("seconds", "recipients", ...cost, "flushCalls", "memory"),
   separate: pick("queueing", "delivered", ...cost),
   mixed: pick("seconds", "delivered", ...cost, "flushCalls", "memory"),
   latency: pick(...late),
+  dirty: pick(
+    ...(["transaction50", "transaction99", "slowest", "late50", "late99"] as const),
+    ...(["accepted", "flushes", "writes", "data"] as const),
+  ),
+  drain: pick("delivered", ...cost),
 };

@@ -36,6 +36,7 @@ async function round(peer: Peer, bench: Bench): Promise<Figures> {
 export const latency: Workload = {
   name: "latency",
   about: `SMTP, ${standard} messages of 2 kB one after another with ${pause} ms between them, to Maildir on ext4`,
+  must: { peers: ["ours", "postfix"] },
   figures: figures.latency,
   round,
 };

@@ -1,5 +1,5 @@
 /** One message for many: with a sender for each recipient (VERP), and the lists of qmail's BLURB4. */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Bench, Workload } from "../bench.ts";
 import { scratch } from "../ground.ts";
@@ -64,6 +64,7 @@ function list({ name, about, target, recipients: standard, verp = false }: List)
       send,
       arrived,
       wanted,
+      ...(verp && where === "mailbox" ? { check: (system: System) => sendersOf(system, wanted) } : {}),
       ...(where === "mailbox" ? { last: (system: System) => system.newest([one]) } : {}),
     };
   };
@@ -72,10 +73,19 @@ function list({ name, about, target, recipients: standard, verp = false }: List)
   return {
     name,
     about,
+    ...(verp ? { must: { peers: ["ours", "postfix"] } } : {}),
     figures: figures.list,
     round: (peer: Peer, bench: Bench) => run(bench, (it) => measured(peer, bench, it)),
     look: (peer: Peer, bench: Bench) => run(bench, (it) => looked(peer, bench, it)),
   };
+}
+
+/** Every message has a sender of its own, or VERP was not done. */
+function sendersOf(system: System, wanted: number): void {
+  const heads = system.messages(one).map((file) => readFileSync(file, "latin1").split("\n", 1)[0] ?? "");
+  const senders = new Set(heads.filter((line) => /^Return-Path: <list.*@test\.example>$/.test(line)));
+  if (senders.size !== wanted)
+    throw new Error(`bench: ${senders.size} senders of ${wanted} messages; one head: ${heads[0]}`);
 }
 
 /** Addresses of loopback, one for each host. */

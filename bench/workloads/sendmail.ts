@@ -75,7 +75,8 @@ function sendmail(shells: number, standard: number): Workload {
   return {
     name: `sendmail-${shells}`,
     about: `${standard} calls of sendmail ${words}, 2 kB, one local recipient, to Maildir on ext4`,
-    figures: figures.smtpIn,
+    must: { peers: ["ours", "postfix"] },
+    figures: figures.sendmail,
     round: (peer, bench) => measured(peer, bench, task(bench)),
     look: async (peer, bench) => ({
       ...(await looked(peer, bench, task(bench, 1 / 4))),

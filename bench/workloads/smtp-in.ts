@@ -16,6 +16,7 @@ import { sendMeasured } from "../clients/session.ts";
 import type { Kind } from "../ground.ts";
 import { domain, one, type Peer, type System, twenty } from "../peers/peer.ts";
 import { quantile } from "../pure/stats.ts";
+import { processorLine } from "./common.ts";
 import { figures } from "./figures.ts";
 
 interface Shape {
@@ -26,6 +27,7 @@ interface Shape {
   size: number;
   messages: number;
   recipients?: number;
+  must?: Workload["must"];
 }
 
 function smtpIn(shape: Shape): Workload {
@@ -66,6 +68,8 @@ function smtpIn(shape: Shape): Workload {
     const messages = counted(bench);
     const to = boxes.map((user) => `${user}@${domain}`);
     const timed = await withSystem(peer, setup, async (system) => {
+      await system.group.rest();
+      const memoryIdle = system.group.memory() / 2 ** 20;
       await warmUp(system, bench, sessions);
       const memory = system.group.watchMemory();
       const before = system.group.processorByProgram();
@@ -80,6 +84,7 @@ function smtpIn(shape: Shape): Workload {
         late99: quantile(late, 0.99),
         transaction50: quantile(taken, 0.5),
         transaction99: quantile(taken, 0.99),
+        memoryIdle,
         memory: memory() / 2 ** 20,
       };
     });
@@ -109,30 +114,19 @@ function smtpIn(shape: Shape): Workload {
   return {
     name,
     about: `SMTP, ${sessions} sessions, ${shape.messages} messages of ${kilobytes}, ${to}, to Maildir on ${kind}`,
+    ...(shape.must === undefined ? {} : { must: shape.must }),
     figures: figures.smtpIn,
     round,
     look,
   };
 }
 
-/** Processor time by program, the most first. */
-function processorLine(
-  { name }: Peer,
-  used: ReadonlyMap<string, number>,
-  before: ReadonlyMap<string, number>,
-  messages: number,
-): string {
-  const each = [...used].map(([program, time]) => ({
-    program,
-    ms: ((time - (before.get(program) ?? 0)) * 1000) / messages,
-  }));
-  const listed = each.sort((a, b) => b.ms - a.ms).map(({ program, ms }) => `${program} ${ms.toFixed(3)}`);
-  return `Processor ms per message of ${name} by program that stayed: ${listed.join(", ")}`;
-}
+const both = { peers: ["ours", "postfix"], look: true };
+const everybody = { peers: [...both.peers, "reference"], look: true };
 
 export const smtpInWorkloads: readonly Workload[] = [
-  smtpIn({ name: "smtp-in-20", sessions: 20, size: 2000, messages: 4000 }),
-  smtpIn({ name: "smtp-in-100", sessions: 100, size: 2000, messages: 4000 }),
+  smtpIn({ name: "smtp-in-20", sessions: 20, size: 2000, messages: 4000, must: everybody }),
+  smtpIn({ name: "smtp-in-100", sessions: 100, size: 2000, messages: 4000, must: both }),
   smtpIn({ name: "smtp-in-1", sessions: 1, size: 2000, messages: 400 }),
   smtpIn({ name: "smtp-in-tmpfs", kind: "tmpfs", sessions: 20, size: 2000, messages: 4000 }),
   smtpIn({ name: "smtp-in-many", sessions: 20, size: 2000, messages: 400, recipients: 20 }),

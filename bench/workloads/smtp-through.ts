@@ -1,6 +1,6 @@
 /** Mail comes in by SMTP and leaves by SMTP. */
-import type { Bench, Workload } from "../bench.ts";
-import { type Peer, relayPort } from "../peers/peer.ts";
+import { type Bench, type Figures, Meter, type Workload, withSystem } from "../bench.ts";
+import { type Peer, relayPort, until } from "../peers/peer.ts";
 import { looked, measured, type Task, withSink } from "./common.ts";
 import { figures } from "./figures.ts";
 
@@ -20,6 +20,7 @@ function smtpThrough(sessions: number, standard: number): Workload {
     };
   };
   return {
+    ...(sessions === 20 ? { must: { peers: ["ours", "postfix"] } } : {}),
     name: `smtp-through-${sessions}`,
     about: `SMTP, ${sessions} sessions, ${standard} messages of 2 kB, relayed to smtp-sink, on ext4`,
     figures: figures.through,
@@ -34,3 +35,33 @@ function smtpThrough(sessions: number, standard: number): Workload {
 }
 
 export const smtpThroughWorkloads: readonly Workload[] = [smtpThrough(20, 3000), smtpThrough(100, 3000)];
+
+const [waiting, first] = [3000, 100];
+
+/** Messages wait in the queue while nothing is delivered; from the first deliveries to the last. */
+async function drain(peer: Peer, bench: Bench): Promise<Figures> {
+  const messages = bench.quick ? waiting / 5 : waiting;
+  return await withSink(bench, (count) =>
+    withSystem(peer, { kind: "ext4", relay: relayPort, intakeOnly: true }, async (system) => {
+      const load = { port: system.smtpPort, sessions: 20, messages, size };
+      await bench.tools.send({ ...load, to: "joe@elsewhere.example" });
+      await system.group.rest();
+      const delivering = system.deliver();
+      await until("the first deliveries", () => count() >= first, 60);
+      const [meter, had, begin] = [new Meter(system, bench), count(), performance.now()];
+      await until("all deliveries", () => count() >= messages, 300);
+      const seconds = (performance.now() - begin) / 1000;
+      await delivering;
+      await system.group.rest();
+      return { ...meter.end(messages - had), delivered: (messages - had) / seconds };
+    }),
+  );
+}
+
+export const queueToSink: Workload = {
+  name: "queue-to-sink",
+  about: `${waiting} messages of 2 kB that came by SMTP while nothing was delivered, then from queue to smtp-sink, without the first ${first}, on ext4`,
+  must: { peers: ["ours", "postfix"] },
+  figures: figures.drain,
+  round: drain,
+};
