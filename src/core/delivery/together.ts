@@ -6,7 +6,7 @@
 import { fstatSync } from "node:fs";
 import { bytes } from "../bytes/text.ts";
 import { duringWrite, type MaildirDelivery } from "../maildir/deliver.ts";
-import { type Flush, GroupCommit } from "../queue/group.ts";
+import { type Flush, GroupCommit, processClock } from "../queue/group.ts";
 import { syncDirectory, syncFile, syncFileSystemOf, syncfsTells } from "../sys/durable.ts";
 import { Flusher } from "../sys/flusher.ts";
 import { oneMaildir, orMaildirTrouble } from "./dotqmail-deliver.ts";
@@ -48,6 +48,7 @@ export const meanwhile: Flushing = (place) => {
     all: syncfsTells() ? async (moment, files) => await flusher().fileSystem(moment, files) : undefined,
     each: async ({ files, directories }) =>
       await flusher().each({ files, directories: directories.map((path) => bytes(path).toString()) }),
+    begin: (files) => last?.begin(files),
     publish: async ({ file, names: { from, to }, folder }) =>
       await flusher().publish(file, { from: from.toString(), to: to.toString() }, folder.toString()),
   };
@@ -62,7 +63,7 @@ class Group {
 
   constructor(flushing: Flushing) {
     this.#disk = flushing(() => this.place);
-    this.#commit = new GroupCommit(this.#disk, () => performance.now());
+    this.#commit = new GroupCommit(this.#disk, processClock);
   }
 
   /** Makes one durable and shows it, in this order. @throws Exit 111 with the report */

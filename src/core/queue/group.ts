@@ -6,7 +6,8 @@
  * One syncfs(2) for many files costs about as much as one fsync(2) of a file, unless other programs have much unwritten
  * data on the same disk: then mail would wait for theirs. So each way is measured: after a shared flush that seems to
  * have taken longer than its members would by themselves, the next ones are flushed one by one, and where that is indeed
- * faster, all are for a while. A disk that is slow both ways is no reason to flush more often.
+ * faster, all are for a while. A disk that is slow both ways is no reason to flush more often. And who has waited much
+ * longer than usual waits no more: his own files are flushed beside the flush that does not end.
  *
  * No I/O and no clock: both are passed in.
  */
@@ -25,6 +26,8 @@ export interface Flush {
    */
   all: ((moment: number, files: readonly number[]) => Promise<void>) | undefined;
   each: (barrier: Barrier) => Promise<void>;
+  /** Has the disk begin with files, for `each`; waits for nothing, and fails never. */
+  begin?: (files: readonly number[]) => void;
   /** The present moment, as `all` counts them. Throws what keeps it from flushing. */
   readonly moment: number;
 }
@@ -39,6 +42,13 @@ const [firstAvoidance, longestAvoidance] = [1000, 16_000];
 const tooManyTimes = 2;
 const noticeable = 30;
 
+/**
+ * A shared flush is late after this many milliseconds, or this many times what it usually takes. The files of its members
+ * are flushed then.
+ */
+const late = 100;
+const tooLate = 3;
+
 /** Who shared a flush is expected back within this time, in milliseconds. */
 const companion = 50;
 
@@ -50,9 +60,26 @@ interface Waiting {
   reject: (failure: unknown) => void;
 }
 
+/** Time, as far as it matters here. */
+export interface Clock {
+  /** Milliseconds, of a clock that only goes forward. */
+  now: () => number;
+  /** Calls somebody after so many milliseconds; what it returns takes that back. */
+  after: (milliseconds: number, call: () => void) => () => void;
+}
+
+/** The time of the process. */
+export const processClock: Clock = {
+  now: () => performance.now(),
+  after: (milliseconds, call) => {
+    const timer = setTimeout(call, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
+
 export class GroupCommit {
   readonly #flush: Flush;
-  readonly #now: () => number;
+  readonly #clock: Clock;
   #waiting: Waiting[] = [];
   #running = false;
   /** Milliseconds that a member takes, by itself and in a shared flush, as far as known. */
@@ -64,13 +91,15 @@ export class GroupCommit {
   #suspected = false;
   /** A shared flush failed: of what was being written meanwhile, only its own files and directories can tell. */
   #failed = false;
-  /** When the last shared flush ended. */
+  /** When the last shared flush ended, and how many milliseconds one takes. */
   #sharedAt = Number.NEGATIVE_INFINITY;
+  #usual: number | undefined;
+  /** A shared flush is under way that was too late for its members. */
+  #isStuck = false;
 
-  /** `now`: milliseconds of a clock that only goes forward. */
-  constructor(flush: Flush, now: () => number) {
+  constructor(flush: Flush, clock: Clock) {
     this.#flush = flush;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   /** Resolves when what the barrier names, as it is now, survives a power cut. Rejects if that cannot be said. */
@@ -106,42 +135,71 @@ export class GroupCommit {
    * back together, and wait for the first of them.
    */
   #mayShare(group: readonly Waiting[]): boolean {
-    const now = this.#now();
+    const now = this.#clock.now();
     const hasCompany = group.length > 1 || now - this.#sharedAt < companion;
-    return hasCompany && !this.#failed && !this.#suspected && now >= this.#avoidUntil;
+    return hasCompany && !this.#failed && !this.#suspected && !this.#isStuck && now >= this.#avoidUntil;
   }
 
   async #oneByOne(group: readonly Waiting[]): Promise<void> {
-    const began = this.#now();
+    const began = this.#clock.now();
+    this.#flush.begin?.(group.flatMap(({ barrier }) => barrier.files));
     const ends = group.map(({ barrier, resolve, reject }) => this.#flush.each(barrier).then(resolve, reject));
     await Promise.all(ends);
-    const took = (this.#now() - began) / group.length;
+    const took = (this.#clock.now() - began) / group.length;
     this.#alone = smoothed(this.#alone, took);
-    if (this.#suspected && (this.#shared ?? 0) > tooManyTimes * this.#alone) {
-      this.#avoidUntil = this.#now() + this.#avoidance;
-      this.#avoidance = Math.min(2 * this.#avoidance, longestAvoidance);
-      this.#shared = undefined;
-    }
+    if (this.#suspected && (this.#shared ?? 0) > tooManyTimes * this.#alone) this.#avoid();
     this.#suspected = false;
   }
 
   async #together(group: readonly Waiting[], all: NonNullable<Flush["all"]>): Promise<void> {
-    const began = this.#now();
-    try {
-      // The last one was complete last.
-      const files = group.flatMap(({ barrier }) => barrier.files);
-      await all(group.at(-1)?.moment ?? this.#flush.moment, files);
-      for (const { resolve } of group) resolve();
-    } catch (failure) {
-      for (const { reject } of group) reject(failure);
-      this.#failed = true;
-    }
-    this.#sharedAt = this.#now();
+    const began = this.#clock.now();
+    // The last one was complete last.
+    const moment = group.at(-1)?.moment ?? this.#flush.moment;
+    const files = group.flatMap(({ barrier }) => barrier.files);
+    const flushed = this.#share(all(moment, files), group);
+    const { promise: isLate, resolve } = Promise.withResolvers<true>();
+    const cancel = this.#clock.after(Math.max(late, tooLate * (this.#usual ?? 0)), () => resolve(true));
+    if (await Promise.race([flushed, isLate])) return await this.#rescue(group, flushed);
+    cancel();
+    this.#sharedAt = this.#clock.now();
     const took = this.#sharedAt - began;
     const limit = Math.max(noticeable, tooManyTimes * (this.#alone ?? 0) * group.length);
+    this.#usual = smoothed(this.#usual, took);
     this.#shared = smoothed(this.#shared, took / group.length);
     this.#suspected = took > limit;
     if (!this.#suspected) this.#avoidance = firstAvoidance;
+  }
+
+  /** What comes of a shared flush is all members', unless it is late. */
+  async #share(flush: Promise<void>, group: readonly Waiting[]): Promise<false> {
+    try {
+      await flush;
+      for (const { resolve } of group) resolve();
+    } catch (failure) {
+      this.#failed = true;
+      // Where they are being flushed by themselves, that says it better.
+      if (!this.#isStuck) for (const { reject } of group) reject(failure);
+    }
+    return false;
+  }
+
+  /** The members of a shared flush that is late are flushed one by one, beside it: whichever is earlier. */
+  async #rescue(group: readonly Waiting[], flushed: Promise<false>): Promise<void> {
+    this.#isStuck = true;
+    const flush = flushed.then(() => {
+      this.#isStuck = false;
+      return "shared";
+    });
+    const one = this.#oneByOne(group).then(() => "alone");
+    if ((await Promise.race([flush, one])) === "alone") this.#avoid();
+    else await one;
+  }
+
+  /** No shared flush for a while. */
+  #avoid(): void {
+    this.#avoidUntil = this.#clock.now() + this.#avoidance;
+    this.#avoidance = Math.min(2 * this.#avoidance, longestAvoidance);
+    this.#shared = undefined;
   }
 }
 

@@ -8,7 +8,7 @@ import { writeAll } from "../sys/fd.ts";
 import { Flusher } from "../sys/flusher.ts";
 import { attempt, queueExit } from "./codes.ts";
 import { envelopeOf } from "./envelope.ts";
-import { GroupCommit } from "./group.ts";
+import { GroupCommit, processClock } from "./group.ts";
 import { takeInWith } from "./intake.ts";
 import { queueRoot, queueSplit } from "./paths.ts";
 import type { Request } from "./resident-words.ts";
@@ -38,7 +38,7 @@ export class SharedIntake {
   constructor(uid: number) {
     this.#uid = uid;
     this.#flusher = attempt(queueExit.queue, () => new Flusher(placesOfEntries()));
-    this.#group = new GroupCommit(this.#flusher, () => performance.now());
+    this.#group = new GroupCommit(this.#flusher, processClock);
   }
 
   /** Whether nothing can be made durable here any more. */

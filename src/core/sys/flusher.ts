@@ -1,10 +1,13 @@
-/** Flushes that do not block: a thread of its own waits for the disk. */
+/**
+ * Flushes that do not block: a thread of its own waits for the disk. While it waits for a whole file system, files are
+ * another's.
+ */
 import type { Pointer } from "bun:ffi";
 import { constants, openSync, statSync } from "node:fs";
 import { constants as os } from "node:os";
 import { syncfsTells } from "./durable.ts";
 import { momentOf, turnWords } from "./flush-turns.ts";
-import { systemError } from "./libc.ts";
+import { beginWriting, systemError } from "./libc.ts";
 import { sharedWords, wordsAt } from "./shared-words.ts";
 
 /** What the thread is told. */
@@ -39,6 +42,10 @@ function script(): string {
 
 export class Flusher {
   readonly #worker: Worker;
+  /** Made when it is needed, which is where the disk is slow. */
+  #second: Worker | undefined;
+  /** Flushes of everything that are under way. */
+  #whole = 0;
   readonly #fileSystem: number;
   readonly #pending = new Map<number, { resolve: () => void; reject: (failure: Error) => void }>();
   #next = 0;
@@ -55,9 +62,7 @@ export class Flusher {
     const { dev } = statSync(directories[0]);
     this.#turns = sharedWords(`/dev/shm/qmail-flush-${process.geteuid?.()}-${dev}`, turnWords);
     this.#words = this.#turns === undefined ? undefined : wordsAt(this.#turns, turnWords);
-    this.#worker = new Worker(script());
-    this.#worker.onmessage = ({ data }: MessageEvent<FlushResult>) => this.#answered(data);
-    this.#worker.onerror = ({ message }) => this.#failed(message);
+    this.#worker = this.#thread();
     const isOne = directories.every((path) => statSync(path).dev === dev);
     this.all = isOne && syncfsTells() ? (moment, files) => this.fileSystem(moment, files) : undefined;
   }
@@ -73,32 +78,60 @@ export class Flusher {
   }
 
   /** Flushes all of the first directory's file system, for what that promises (syncfsTells); these files are what is most of it. */
-  fileSystem(moment: number, files: readonly number[]): Promise<void> {
-    return this.#order({ files, fileSystem: { fd: this.#fileSystem, moment, turns: this.#turns } });
+  async fileSystem(moment: number, files: readonly number[]): Promise<void> {
+    this.#whole++;
+    try {
+      await this.#order(this.#worker, {
+        files,
+        fileSystem: { fd: this.#fileSystem, moment, turns: this.#turns },
+      });
+    } finally {
+      this.#whole--;
+    }
+  }
+
+  /** Has the disk begin with files; waits for nothing. */
+  begin(files: readonly number[]): void {
+    for (const fd of files) beginWriting(fd);
   }
 
   /** Flushes these files, and the names in these directories. */
   each({ files, directories }: { files: readonly number[]; directories: readonly string[] }): Promise<void> {
-    return this.#order({ files, directories });
+    return this.#order(this.#free(), { files, directories });
   }
 
   /** Flushes a file, then gives it a second name, then flushes the names of that directory: one errand. */
   publish(file: number, link: { from: string; to: string }, directory: string): Promise<void> {
-    return this.#order({ files: [file], link, directories: [directory] });
+    return this.#order(this.#free(), { files: [file], link, directories: [directory] });
   }
 
-  /** Ends the thread. */
+  /** Ends the threads. */
   close(): void {
     this.#worker.terminate();
+    this.#second?.terminate();
   }
 
-  #order(order: Partial<FlushOrder>): Promise<void> {
+  #thread(): Worker {
+    const worker = new Worker(script());
+    worker.onmessage = ({ data }: MessageEvent<FlushResult>) => this.#answered(data);
+    worker.onerror = ({ message }) => this.#failed(message);
+    return worker;
+  }
+
+  /** A thread that does not wait for everything. */
+  #free(): Worker {
+    if (this.#whole === 0) return this.#worker;
+    this.#second ??= this.#thread();
+    return this.#second;
+  }
+
+  #order(worker: Worker, order: Partial<FlushOrder>): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const number = this.#next++;
     this.#pending.set(number, { resolve, reject });
     const none = { fileSystem: undefined, files: [], link: undefined, directories: [] };
-    this.#worker.postMessage({ ...none, ...order, number } satisfies FlushOrder);
+    worker.postMessage({ ...none, ...order, number } satisfies FlushOrder);
     return promise;
   }
 

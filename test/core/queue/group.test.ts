@@ -11,6 +11,7 @@ class Disk {
   /** What was flushed: `all`, or a file's number. */
   readonly flushed: (number | "all")[] = [];
   readonly ends: { resolve: () => void; reject: (failure: Error) => void }[] = [];
+  readonly timers = new Set<{ at: number; call: () => void }>();
   readonly group: GroupCommit;
   readonly results: string[] = [];
 
@@ -23,7 +24,14 @@ class Disk {
     };
     this.group = new GroupCommit(
       { all: hasAll ? flush("all") : undefined, each: ({ files }) => flush(files[0] ?? -1)(), moment: 0 },
-      () => this.now,
+      {
+        now: () => this.now,
+        after: (milliseconds, call) => {
+          const timer = { at: this.now + milliseconds, call };
+          this.timers.add(timer);
+          return () => this.timers.delete(timer);
+        },
+      },
     );
   }
 
@@ -33,6 +41,14 @@ class Disk {
         () => this.results.push(`${file} kept`),
         (failure: Error) => this.results.push(`${file} ${failure.message}`),
       );
+  }
+
+  /** Time passes, and nothing ends. */
+  async pass(milliseconds: number): Promise<void> {
+    await later();
+    this.now += milliseconds;
+    for (const timer of this.timers) if (timer.at <= this.now && this.timers.delete(timer)) timer.call();
+    await later();
   }
 
   /** The flushes under way end after so many milliseconds. */
@@ -108,7 +124,7 @@ test("a shared flush is asked for what was complete when the last one came", asy
     all: async (moment: number) => void moments.push(moment),
     each: async () => {},
   };
-  const group = new GroupCommit(disk, () => 0);
+  const group = new GroupCommit(disk, { now: () => 0, after: () => () => {} });
   const ends = [3, 7, 8].map((moment) => {
     disk.moment = moment;
     return group.wait(barrier(moment));
@@ -126,7 +142,7 @@ test("who cannot even say when that is has the failure, and nobody else", async 
     all: undefined,
     each: async () => {},
   };
-  const group = new GroupCommit(disk, () => 0);
+  const group = new GroupCommit(disk, { now: () => 0, after: () => () => {} });
   expect(group.wait(barrier(1))).rejects.toThrow("EMFILE");
 });
 
@@ -206,4 +222,91 @@ test("one slow flush among many fast ones changes nothing for longer than a grou
   disk.wait(1, 2);
   await disk.end(4);
   expect(disk.flushed).toEqual([...Array(6).fill("all"), ...members, "all"]);
+});
+
+test("who waits for a shared flush that does not end is flushed beside it, and so are the next ones", async () => {
+  const disk = new Disk();
+  disk.wait(1, 2);
+  await disk.pass(99);
+  expect(disk.flushed).toEqual(["all"]);
+  await disk.pass(1);
+  const [stuck, ...members] = disk.ends.splice(0);
+  expect(disk.flushed.splice(0)).toEqual(["all", 1, 2]);
+  for (const { resolve } of members) resolve();
+  await later();
+  expect(disk.results.splice(0)).toEqual(["1 kept", "2 kept"]);
+  disk.wait(3, 4);
+  await disk.end(5);
+  stuck?.resolve();
+  await later();
+  // For a second from then on, and for two when that is not enough.
+  disk.wait(5, 6);
+  await disk.end(5);
+  disk.now += 1000;
+  disk.wait(7, 8);
+  await disk.pass(100);
+  expect(disk.flushed.splice(0)).toEqual([3, 4, 5, 6, "all", 7, 8]);
+  const [again, ...others] = disk.ends.splice(0);
+  for (const { resolve } of others) resolve();
+  await later();
+  again?.resolve();
+  await later();
+  disk.now += 1990;
+  disk.wait(9, 10);
+  await disk.end(5);
+  disk.now += 10;
+  disk.wait(11, 12);
+  await disk.end(5);
+  expect(disk.flushed).toEqual([9, 10, "all"]);
+  expect(disk.results.length).toBe(10);
+});
+
+test("a late flush that ends earlier than those of its members will do for them, and is no reason to change", async () => {
+  const disk = new Disk();
+  disk.wait(1, 2);
+  await disk.pass(100);
+  const [late, ...members] = disk.ends.splice(0);
+  late?.resolve();
+  await later();
+  expect(disk.results).toEqual(["1 kept", "2 kept"]);
+  disk.wait(3, 4);
+  await later();
+  for (const { reject } of members) reject(new Error("EBADF"));
+  await disk.end(4);
+  expect(disk.flushed).toEqual(["all", 1, 2, "all"]);
+  expect(disk.results).toEqual(["1 kept", "2 kept", "3 kept", "4 kept"]);
+});
+
+test("where a late flush fails, each member's own says what became of it, and of those after it", async () => {
+  const disk = new Disk();
+  disk.wait(1, 2);
+  await disk.pass(100);
+  const [late, first, second] = disk.ends.splice(0);
+  late?.reject(new Error("EIO"));
+  await later();
+  expect(disk.results).toEqual([]);
+  first?.reject(new Error("EIO of its own"));
+  second?.resolve();
+  await later();
+  expect(disk.results).toEqual(["1 EIO of its own", "2 kept"]);
+  disk.wait(3, 4);
+  await disk.end(4);
+  expect(disk.flushed).toEqual(["all", 1, 2, 3, 4]);
+});
+
+test("late is much longer than usual, where the disk is slow", async () => {
+  const disk = new Disk();
+  for (let count = 0; count < 3; count++) {
+    disk.wait(1, 2);
+    await disk.pass(80);
+    await disk.end(0);
+    disk.wait(3, 4);
+    await disk.end(80);
+  }
+  disk.flushed.splice(0);
+  disk.wait(1, 2);
+  await disk.pass(239);
+  expect(disk.flushed).toEqual(["all"]);
+  await disk.pass(1);
+  expect(disk.flushed).toEqual(["all", 1, 2]);
 });

@@ -36,3 +36,13 @@ test("on several file systems there is no flush of everything", () => {
   flusher = new Flusher([place, "/proc"]);
   expect(flusher.all).toBeUndefined();
 });
+
+test("files do not wait behind everything", async () => {
+  flusher = new Flusher([place]);
+  const fd = openSync(join(place, "beside"), "w");
+  flusher.begin([fd]);
+  const ends = [flusher.all?.(flusher.moment, [fd]), flusher.each({ files: [fd], directories: [place] })];
+  await Promise.all(ends);
+  expect(flusher.isDead).toBe(false);
+  closeSync(fd);
+});
