@@ -1,15 +1,17 @@
 /** The programs of a running mail system under a fault: three messages are queued, then the system starts. */
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { until } from "../helpers/home.ts";
-import { type Bench, sender } from "./bench.ts";
-import { underWay } from "./recover.ts";
+import { type Bench, type Settled, sender } from "./bench.ts";
 import { type Arrived, Sink } from "./sink.ts";
 import type { Subject } from "./subject.ts";
 
 /** Seconds that a system with a fault gets for its mail, and for its end. */
-const [life, farewell] = [2.5, 15];
+const [life, farewell] = [5, 15];
+
+/** Seconds without a line in the log, and a change in the queue, after which nothing more is expected. */
+const stillness = 0.5;
 
 async function submit(bench: Bench, text: string, to: string): Promise<boolean> {
   const child = Bun.spawn([bench.program("qmail-inject"), "-f", sender, to], {
@@ -23,9 +25,10 @@ async function submit(bench: Bench, text: string, to: string): Promise<boolean> 
 async function live(bench: Bench, program: string, through: readonly string[]): Promise<number | string> {
   const undo = bench.wrap(program, through);
   try {
+    const log = join(bench.path, "log");
+    writeFileSync(log, "");
     const daemons = bench.start();
-    const gone = (): boolean => underWay(bench).length === 0 || daemons.processes().length === 0;
-    await until(life, gone);
+    await untilQuiet(bench, log, () => daemons.processes().length === 0);
     daemons.signal("SIGTERM");
     const end = await Promise.race([daemons.ended(), Bun.sleep(farewell * 1000).then(() => "hung" as const)]);
     await daemons.kill();
@@ -35,6 +38,25 @@ async function live(bench: Bench, program: string, through: readonly string[]): 
   }
 }
 
+/** Until nothing is in the queue, the system is gone, or it has started and nothing happens any more. */
+async function untilQuiet(bench: Bench, log: string, gone: () => boolean): Promise<void> {
+  let state = "";
+  let since = performance.now();
+  const isQuiet = (): boolean => {
+    const said = readFileSync(log, "latin1");
+    const queued = bench.queued();
+    const now = `${said.length} ${queued.join(" ")}`;
+    if (now !== state) since = performance.now();
+    state = now;
+    const still = said.includes("status: ") && performance.now() - since > stillness * 1000;
+    return queued.length === 0 || still || gone();
+  };
+  await until(life, isQuiet, 0.02);
+}
+
+const outcomeOf = (end: number | string, { restarted }: Settled): string =>
+  `${end === 0 ? "" : `ended with ${end}, `}${restarted ? "delivered after a restart" : "delivered"}`;
+
 function daemon(program: string, follow = false): Subject {
   return {
     name: follow ? `${program} with qmail-local --resident` : program,
@@ -42,12 +64,12 @@ function daemon(program: string, follow = false): Subject {
     // The system's end is qmail-send's.
     ends: [0, 111],
     run: async (bench, through) => {
-      for (const way of ["mailbox", "forward", "bounce"] as const) {
-        const { number, text, to } = bench.message(way);
-        if (await submit(bench, text, to)) bench.acknowledged(number);
-      }
+      const messages = (["mailbox", "forward", "bounce"] as const).map((way) => bench.message(way));
+      const taken = await Promise.all(messages.map(({ text, to }) => submit(bench, text, to)));
+      for (const [index, { number }] of messages.entries()) if (taken[index]) bench.acknowledged(number);
       const end = await live(bench, program, detached(through));
-      return { end, ...(await bench.settle()) };
+      const settled = await bench.settle();
+      return { end, ...settled, outcome: outcomeOf(end, settled) };
     },
   };
 }
@@ -79,7 +101,8 @@ const remote = (follow: boolean): Subject => ({
       ...(copies.length === 0 ? ["not delivered"] : []),
       ...(copies.every((copy) => copy.text.endsWith(`\n${text}`)) ? [] : ["a torn message arrived"]),
     ];
-    return { end, complaints, duplicated: Math.max(copies.length - 1, 0) };
+    const duplicated = Math.max(copies.length - 1, 0);
+    return { end, complaints, duplicated, outcome: outcomeOf(end, settled) };
   },
 });
 
