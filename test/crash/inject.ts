@@ -161,7 +161,8 @@ async function main(): Promise<number> {
   const chosen = <Item extends { name: string }>(all: readonly Item[], names: readonly string[]): Item[] =>
     all.filter(({ name }) => names.length === 0 || names.includes(name));
   const begin = values.from === undefined ? 0 : subjects.findIndex(({ name }) => name === values.from);
-  if (begin === -1) throw new Error(`no subject ${values.from}: ${subjects.map(({ name }) => name).join("; ")}`);
+  if (begin === -1)
+    throw new Error(`no subject ${values.from}: ${subjects.map(({ name }) => name).join("; ")}`);
   const before = new Set(subjects.slice(0, begin).map(({ name }) => name));
   const plan = {
     subjects: chosen(subjects.slice(begin), values.subject),
@@ -171,7 +172,8 @@ async function main(): Promise<number> {
     only: new RegExp(values.only),
     lanes: Number(values.lanes),
   };
-  const kept = values.out === undefined ? [] : rowsIn(values.out).filter(({ program }) => before.has(program));
+  const kept =
+    values.out === undefined ? [] : rowsIn(values.out).filter(({ program }) => before.has(program));
   const rows: Row[] = [...kept];
   const words = values.most === "1000000" ? [] : ["--most", values.most];
   const head = headOf(["npm run torture -- --only faults", ...words].join(" "));

@@ -105,7 +105,8 @@ const remote: Subject = {
       ...(verdict?.startsWith("K") === true && arrived.length === 0 ? ["sent, but nothing arrived"] : []),
       ...(verdict?.startsWith("D") === true ? [`trouble of our own bounces mail: ${verdict}`] : []),
     ];
-    return { end, complaints };
+    const said = { K: "sent", Z: "put off", D: "bounced" }[verdict?.[0] ?? ""] ?? "no word";
+    return { end, complaints, ...(end === 0 ? { outcome: said } : {}) };
   },
 };
 

@@ -26,7 +26,11 @@ export async function stop(daemons: Group): Promise<void> {
 
 /** Waits until everything is delivered; what was deferred is tried again at once. */
 export async function drain(home: PrivateHome, daemons: Group): Promise<void> {
-  for (let second = 0; second < patience && !(await until(1, () => underWay(home).length === 0, glance)); second++)
+  for (
+    let second = 0;
+    second < patience && !(await until(1, () => underWay(home).length === 0, glance));
+    second++
+  )
     daemons.signal("SIGALRM");
 }
 

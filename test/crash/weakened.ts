@@ -98,11 +98,16 @@ const mistakes: readonly Mistake[] = [
   },
 ];
 
+/** What scripts/build.ts reads. */
+const sources = [
+  ...["src", "scripts", "man", "native", "service"],
+  ...["package.json", "package-lock.json", "tsconfig.json"],
+];
+
 /** Builds the programs without it; returns their directory. */
 function build({ name, edits }: Edited, scratch: string): string {
   const copy = mkdtempSync(join(scratch, "weakened-"));
-  for (const part of ["src", "scripts", "man", "package.json", "package-lock.json", "tsconfig.json"])
-    cpSync(join(root, part), join(copy, part), { recursive: true });
+  for (const part of sources) cpSync(join(root, part), join(copy, part), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
   for (const [file, from, to] of edits) {
     const path = join(copy, "src", file);
