@@ -3,6 +3,8 @@
  * find losses or torn messages then; and with other faults, which inject.ts must find.
  *
  *   bun test/crash/weakened.ts [--cuts 20] [--scratch DIR] [--only cuts|faults]
+ *
+ * `--cuts`: so many at the most, until the first that finds something.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -121,7 +123,18 @@ function build({ name, edits }: Edited, scratch: string): string {
 }
 
 function cutPower(programs: string, { kind, cache }: Weakness, cuts: string, scratch: string): Row {
-  const words = ["--kind", kind, "--cache", cache, "--cuts", cuts, "--scratch", scratch, "--json"];
+  const words = [
+    "--kind",
+    kind,
+    "--cache",
+    cache,
+    "--cuts",
+    cuts,
+    "--scratch",
+    scratch,
+    "--json",
+    "--until-bad",
+  ];
   const result = Bun.spawnSync([process.execPath, join(import.meta.dir, "power-cut.ts"), ...words], {
     env: { ...process.env, QMAIL_TS_BIN: programs },
     stderr: "inherit",
