@@ -4,11 +4,11 @@
  * whole, and nothing may stay in the queue for ever.
  *
  *   bun test/crash/inject.ts [--subject NAME ...] [--fault NAME ...] [--most N] [--seed 1] [--only REGEXP]
- *                            [--lanes 6] [--from SUBJECT] [--out FILE]
+ *                            [--lanes 6] [--from SUBJECT] [--out FILE] [--tell]
  *
  * `--most`: of the calls of a program that can have a fault, only so many, spread by the seed. `--lanes`: so many runs
  * at once, since most of a run is waiting. `--out`: the table as Markdown, written after each program; with `--from` the
- * rows of the programs before that one are kept as they are there. Needs strace.
+ * rows of the programs before that one are kept as they are there. `--tell`: a line for each run. Needs strace.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { cpus, release, tmpdir } from "node:os";
@@ -48,6 +48,8 @@ interface Plan {
   only?: RegExp;
   /** So many runs at once. */
   lanes?: number;
+  /** Gets each run as soon as it is there. */
+  tell?: (result: Result) => void;
 }
 
 /** Does it; calls `report` with each row as soon as it is there. */
@@ -86,7 +88,7 @@ async function injectInto(
     return { fault, calls: all.length, points: some(all, plan.most, random) };
   });
   const attempts = chosen.flatMap(({ fault, points }) => points.map((point) => ({ fault, point })));
-  const results = await inLanes(subject, attempts, first, plan.lanes ?? 1, halves, complain);
+  const results = await inLanes(subject, attempts, first, plan, halves, complain);
   for (const { fault, calls } of chosen) {
     const bad = complaints.filter((complaint) => complaint.fault === fault).length;
     const of = results.filter(({ attempt }) => attempt.fault === fault);
@@ -103,7 +105,7 @@ async function inLanes(
   subject: Subject,
   attempts: readonly Attempt[],
   first: Trial,
-  lanes: number,
+  plan: Plan,
   halves: string | undefined,
   complain: (fault: Fault, text: string) => void,
 ): Promise<Result[]> {
@@ -112,7 +114,9 @@ async function inLanes(
   let told = Date.now();
   const work = async (trial: Trial): Promise<void> => {
     for (const attempt of waiting) {
-      results.push(await trial.run(attempt));
+      const result = await trial.run(attempt);
+      results.push(result);
+      plan.tell?.(result);
       if (Date.now() - told < often) continue;
       told = Date.now();
       console.error(`${subject.name}: ${results.length} of ${attempts.length} runs`);
@@ -123,9 +127,14 @@ async function inLanes(
     await using trial = new Trial(subject, halves, complain);
     await work(trial);
   };
-  const more = Math.min(lanes, attempts.length) - 1;
+  const more = Math.min(plan.lanes ?? 1, attempts.length) - 1;
   await Promise.all([work(first), ...Array.from({ length: Math.max(more, 0) }, lane)]);
   return results;
+}
+
+function tell({ attempt: { fault, point }, outcome, duplicated }: Result): void {
+  const twice = duplicated > 0 ? `, ${duplicated} twice` : "";
+  console.error(`${fault.name} at ${point.call} ${point.nth}: ${outcome}${twice}\n  ${point.text}`);
 }
 
 const headOf = (command: string): string => `# Faults at system calls
@@ -156,6 +165,7 @@ async function main(): Promise<number> {
       lanes: { type: "string", default: "6" },
       from: { type: "string" },
       out: { type: "string" },
+      tell: { type: "boolean", default: false },
     },
   });
   const chosen = <Item extends { name: string }>(all: readonly Item[], names: readonly string[]): Item[] =>
@@ -171,6 +181,7 @@ async function main(): Promise<number> {
     seed: Number(values.seed),
     only: new RegExp(values.only),
     lanes: Number(values.lanes),
+    ...(values.tell ? { tell } : {}),
   };
   const kept =
     values.out === undefined ? [] : rowsIn(values.out).filter(({ program }) => before.has(program));
