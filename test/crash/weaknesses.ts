@@ -62,7 +62,7 @@ export const weaknesses: readonly Weakness[] = [
       ],
       ["core/delivery/together.ts", "each({ files, directories: ", "each({ files: [], directories: "],
     ],
-    kind: "xfs",
+    kind: "ext4",
     cache: "careful",
   },
 ];
