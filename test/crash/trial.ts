@@ -47,7 +47,8 @@ export const possible = (fault: Fault, points: readonly Point[]): Point[] =>
 /** In words: what became of it. */
 function outcomeOf({ end, acknowledged, outcome }: Run): string {
   if (outcome !== undefined) return outcome;
-  if (end !== 0) return `${whenKilled.includes(end) ? "killed" : `exit ${end}`}${acknowledged ? ", taken" : ""}`;
+  if (end !== 0)
+    return `${whenKilled.includes(end) ? "killed" : `exit ${end}`}${acknowledged ? ", taken" : ""}`;
   return acknowledged === undefined ? "exit 0" : acknowledged ? "taken" : "refused in words";
 }
 
