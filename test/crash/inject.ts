@@ -146,10 +146,14 @@ manual page names, among them each lost or torn message and each file that stays
 
 - **taken**: acknowledged, and delivered whole afterwards. **refused in words**: the client was told so by the protocol.
   **exit N**: a temporary failure of the program's manual page, nothing acknowledged. **killed**: by the fault.
-- **delivered**: the system worked it off in spite of the fault; **after a restart**: with the next start.
+- **delivered**: the system worked it off in spite of the fault; **after a restart**: it was put off, or the system ended
+  or was not done when nothing had happened for half a second, and the next start delivered it.
+- **sent**, **put off**: what qmail-remote says. **removed as told**, **nothing removed**: what the POP3 session did.
+- **twice**: who is killed, or whose barrier fails, between a delivery and its mark cannot say that it is made, and makes
+  it again. Nothing is ever acknowledged on a barrier that failed.
 - **not met**: the run took another way, and ended before that call.
-- Left out are the calls of the runtime before a program touches its first file, and those about memory, threads, clocks
-  and the event loop. The queues have 3 folders instead of 23; a program goes through each with the same calls.
+- Left out are the calls of the runtime before a program touches its first file, and those about memory, threads, clocks,
+  users and the event loop. The queues have 3 folders instead of 23; a program goes through each with the same calls.
 
 Made on ${new Date().toISOString().slice(0, 10)} with \`${command}\`, Linux ${release()}, ${cpus().length} processors (${cpus()[0]?.model ?? "unknown"}).
 `;
