@@ -1,5 +1,5 @@
 /** A private home in which programs run under faults, and the accounts of what became of the messages. */
-import { readdirSync, rmSync, writeFileSync } from "node:fs";
+import { readdirSync, rmdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { host, PrivateHome, programs } from "../helpers/home.ts";
 import { prepareHome, recipientOf, textOf, wayOf } from "./load.ts";
@@ -7,6 +7,9 @@ import { lookFor } from "./mailbox.ts";
 import { recoverQueue } from "./recover.ts";
 
 export const sender = `joe@${host}`;
+
+/** Of these the queue's parts have so many, instead of 23. */
+export const folders = 3;
 
 /** How one run ended. */
 export interface Run {
@@ -17,6 +20,16 @@ export interface Run {
   duplicated?: number;
   /** Somebody was told that the message is taken, or delivered. */
   acknowledged?: boolean;
+  /** What became of it, where that is more than its end and whether it was acknowledged. */
+  outcome?: string;
+}
+
+/** What became of the messages of some runs. */
+export interface Settled {
+  complaints: string[];
+  duplicated: number;
+  /** Whether the system had to be started again. */
+  restarted: boolean;
 }
 
 export class Bench extends PrivateHome {
@@ -28,6 +41,14 @@ export class Bench extends PrivateHome {
   constructor() {
     super();
     prepareHome(this);
+    this.#narrow();
+  }
+
+  /** A queue with few folders: a program goes through each of them with the same calls. */
+  #narrow(): void {
+    for (const part of ["mess", "info", "local", "remote"])
+      for (const name of readdirSync(join(this.path, "queue", part)))
+        if (Number(name) >= folders) rmdirSync(join(this.path, "queue", part, name));
   }
 
   /** Path of a built program. */
@@ -68,8 +89,9 @@ export class Bench extends PrivateHome {
   }
 
   /** Works the queue off without faults, and says what is wrong with the messages since the last time. */
-  async settle(): Promise<{ complaints: string[]; duplicated: number }> {
-    const { left } = await recoverQueue(this);
+  async settle(): Promise<Settled> {
+    const restarted = this.queued().length > 0;
+    const { left } = await recoverQueue(this, true);
     const taken = [...this.#open].filter(([, acknowledged]) => acknowledged).map(([number]) => number);
     const found = lookFor(this, taken);
     const complaints = [
@@ -78,9 +100,10 @@ export class Bench extends PrivateHome {
       ...(left.length > 0 ? [`left in the queue: ${left.join(" ")}`] : []),
     ];
     this.#open.clear();
+    for (const path of left) rmSync(path, { force: true, recursive: true });
     for (const part of ["new", "tmp"])
       for (const name of readdirSync(join(this.maildir, part))) rmSync(join(this.maildir, part, name));
-    return { complaints, duplicated: found.duplicated };
+    return { complaints, duplicated: found.duplicated, restarted };
   }
 
   /** Makes one of the home's programs run behind these words; undo() takes it back. */
@@ -91,7 +114,7 @@ export class Bench extends PrivateHome {
     writeFileSync(path, `#!/bin/sh\nexec ${script} "$@"\n`, { mode: 0o755 });
     return () => {
       rmSync(path);
-      Bun.spawnSync(["ln", "-s", this.built(name), path]);
+      symlinkSync(this.built(name), path);
     };
   }
 }

@@ -1,4 +1,5 @@
 /** The faults that are injected, and the system calls that can have them. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Point } from "./points.ts";
 
@@ -54,7 +55,8 @@ export const faults: readonly Fault[] = [
   { name: "EINTR", action: "error=EINTR", calls: calls(opening, writing, reading, flushing, talking) },
   // The call is not carried out, so this short write is one of no byte.
   { name: "empty write", action: "retval=0", calls: calls(writing) },
-  // Not by strace, and not at one call: each write is carried out to its half, until one byte is left.
+  // Not by strace: one write is carried out to its half; or each is, until one byte is left.
+  { name: "half write", action: "half", calls: /^half write$/ },
   { name: "half writes", action: "half", calls: /^every write$/ },
 ];
 
@@ -71,6 +73,21 @@ export function compileHalves(to: string): boolean {
   return true;
 }
 
+/** The writes that can be cut, from the trace of a run in which halves.c cut none. */
+export const halvesIn = (trace: string): Point[] =>
+  readFileSync(trace, "latin1")
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((text, index) => ({ call: "half write", nth: index + 1, text }));
+
+/** The words that cut the write of that number; 0 for none, undefined for all. */
+export const halving = (halves: string, follow: boolean, trace: string, nth?: number): string[] => [
+  halves,
+  ...(follow ? ["-f"] : []),
+  ...(nth === undefined ? [] : ["-n", String(nth)]),
+  ...["-o", trace],
+];
+
 /** The words that inject it. `follow`: into threads and children, too. `halves`: where halves.c was compiled to. */
 export function injection(
   fault: Fault,
@@ -79,7 +96,7 @@ export function injection(
   follow: boolean,
   halves: string,
 ): string[] {
-  if (isHalf(fault)) return [halves, ...(follow ? ["-f"] : []), "-o", trace];
+  if (isHalf(fault)) return halving(halves, follow, trace, point === everyWrite ? undefined : point.nth);
   const inject = `inject=${point.call}:${fault.action}:when=${point.nth}`;
   const filter = follow ? ["-f"] : [];
   return ["strace", ...filter, "-y", "-qq", "-o", trace, "-e", `trace=${point.call}`, "-e", inject];

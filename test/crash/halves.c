@@ -2,7 +2,9 @@
  * Runs a program whose every write is cut to its first half, as a pipe, a socket or a disk that is nearly full may do
  * it: strace can make a call fail, but not do it in part. Threads and children are cut, too, where -f is given.
  *
- *   halves [-D] [-f] -o TRACE PROGRAM [ARGUMENT ...]
+ *   halves [-D] [-f] [-n NUMBER] -o TRACE PROGRAM [ARGUMENT ...]
+ *
+ * With -n only the write of that number is cut; 0 is none, and TRACE names those that could be.
  *
  * As with strace -D, the program stays the child of who started it. Each cut is a line of TRACE. For x86-64.
  */
@@ -32,6 +34,9 @@ static int is_runtimes(pid_t thread, unsigned long long fd) {
   return length >= 10 && memcmp(target, "anon_inode", 10) == 0;
 }
 
+/* Of the writes that can be cut: the only one that is, or -1 for all; those so far. */
+static long only = -1, writes;
+
 /* At the entry of a call a write of more than one byte becomes one of half as many. */
 static void cut(pid_t thread, FILE *trace) {
   struct user_regs_struct regs;
@@ -45,6 +50,12 @@ static void cut(pid_t thread, FILE *trace) {
   if ((long) regs.rax != -ENOSYS) return; /* It is the end of the call. */
   all = regs.rdx;
   if (all < 2 || is_runtimes(thread, regs.rdi)) return;
+  writes++;
+  if (only != -1 && writes != only) {
+    if (only == 0) fprintf(trace, "write %ld on %llu of %llu\n", writes, regs.rdi, all);
+    if (only == 0) fflush(trace);
+    return;
+  }
   regs.rdx = all / 2;
   if (ptrace(PTRACE_SETREGS, thread, 0, &regs) == -1) return;
   fprintf(trace, "%d call %llu on %llu: %llu of %llu (INJECTED)\n", thread, regs.orig_rax, regs.rdi, all / 2, all);
@@ -79,8 +90,9 @@ int main(int argc, char **argv) {
   FILE *trace;
   pid_t program = getpid(), tracer;
   char byte;
-  while ((c = getopt(argc, argv, "+Dfo:")) != -1) {
+  while ((c = getopt(argc, argv, "+Dfn:o:")) != -1) {
     if (c == 'f') follow = 1;
+    if (c == 'n') only = atol(optarg);
     if (c == 'o') path = optarg;
     if (c == '?') return 100;
   }

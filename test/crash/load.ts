@@ -119,11 +119,11 @@ export class Load {
 
 /** The port that a server names in its log; undefined if it does not say within 30 seconds, or `gone`. */
 export async function portIn(log: string, gone = (): boolean => false): Promise<number | undefined> {
-  for (let attempt = 0; attempt < 600; attempt++) {
+  for (let attempt = 0; attempt < 3000; attempt++) {
     const port = /listening on .*:(\d+)\n/.exec(await Bun.file(log).text())?.[1];
     if (port !== undefined) return Number(port);
     if (gone()) return undefined;
-    await Bun.sleep(50);
+    await Bun.sleep(10);
   }
   return undefined;
 }

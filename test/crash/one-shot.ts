@@ -5,7 +5,7 @@ import { encodeRequest } from "../../src/core/queue/resident-words.ts";
 import { host } from "../helpers/home.ts";
 import { type Bench, sender } from "./bench.ts";
 import { protocols, said, taken } from "./clients.ts";
-import { fillBox, judgeBox, popSession } from "./pop.ts";
+import { becameOf, fillBox, judgeBox, popSession } from "./pop.ts";
 import { type Arrived, Sink } from "./sink.ts";
 import { type Ended, finish, type Subject } from "./subject.ts";
 
@@ -82,7 +82,7 @@ const pop: Subject = {
     const box = bench.beside("pop");
     fillBox(box);
     const { end, output } = await finish(bench, [...through, bench.built("qmail-pop3d"), box], popSession);
-    return { end, complaints: judgeBox(box, output) };
+    return { end, complaints: judgeBox(box, output), ...(end === 0 ? { outcome: becameOf(box) } : {}) };
   },
 };
 
@@ -105,7 +105,8 @@ const remote: Subject = {
       ...(verdict?.startsWith("K") === true && arrived.length === 0 ? ["sent, but nothing arrived"] : []),
       ...(verdict?.startsWith("D") === true ? [`trouble of our own bounces mail: ${verdict}`] : []),
     ];
-    return { end, complaints };
+    const said = { K: "sent", Z: "put off", D: "bounced" }[verdict?.[0] ?? ""] ?? "no word";
+    return { end, complaints, ...(end === 0 ? { outcome: said } : {}) };
   },
 };
 

@@ -3,7 +3,7 @@
  * name, in each thread by itself; so does a point.
  *
  * Left out are the calls of the runtime: all before the first that names a file of the scratch directory (loading
- * libraries, JavaScript and /proc), and later on those about memory, threads, clocks, ids and the event loop. A fault
+ * libraries, JavaScript and /proc), and later on those about memory, threads, clocks, ids, users and the event loop. A fault
  * there tests the runtime only.
  */
 import { readFileSync } from "node:fs";
@@ -25,7 +25,12 @@ const runtimeCalls = new RegExp(
 
 /** Files of the runtime and of the system; what stands in fdinfo is asked for by the programs. */
 const runtimeFiles =
-  /"\/(proc|sys|lib|usr|etc)\/(?!self\/fdinfo)|<\/(proc|sys|usr|lib|etc)\/(?!\d+\/fdinfo)|<anon_inode:/;
+  /"\/(proc|sys|lib|usr|etc|run|var\/run)\/(?!self\/fdinfo)|<\/(proc|sys|usr|lib|etc|run)\/(?!\d+\/fdinfo)|<anon_inode:/;
+
+/** The C library looks for who knows users, from the root on. */
+const nameService = /\(\d+<\/(usr|lib|etc|run)?>|\(AT_FDCWD<.*>, "\/",/;
+
+const systemFiles = (rest: string): boolean => runtimeFiles.test(rest) || nameService.test(rest);
 
 /**
  * The points of a trace of `strace -f -y`, whose programs work below `scratch`. `all`: those of every thread and child,
@@ -47,7 +52,7 @@ export function pointsIn(trace: string, scratch: string, all: boolean): Point[] 
     if (call === "execve") begun.delete(thread);
     else if (rest.includes(`"${scratch}`)) begun.add(thread);
     const key = `${call} ${nth}`;
-    if (!begun.has(thread) || runtimeCalls.test(call) || runtimeFiles.test(rest)) runtime.add(key);
+    if (!begun.has(thread) || runtimeCalls.test(call) || systemFiles(rest)) runtime.add(key);
     else points.set(key, { call, nth, text: `${call}${rest}` });
   }
   return [...points].filter(([key]) => !runtime.has(key)).map(([, point]) => point);

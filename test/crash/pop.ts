@@ -20,6 +20,12 @@ export function fillBox(box: string): void {
   }
 }
 
+/** In words: what became of it. */
+export const becameOf = (box: string): string =>
+  ["new", "cur"].flatMap((part) => readdirSync(join(box, part))).length < Object.keys(texts).length
+    ? "removed as told"
+    : "nothing removed";
+
 /** What is wrong with it after a session that heard this. */
 export function judgeBox(box: string, output: string): string[] {
   const kept = ["new", "cur"].flatMap((part) =>

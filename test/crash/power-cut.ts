@@ -3,7 +3,7 @@
  * it, and every message that had been acknowledged must be in the mailbox, or have bounced, whole.
  *
  *   bun test/crash/power-cut.ts [--kind ext4 ...] [--cache careful|volatile ...] [--cuts 10] [--seed 1]
- *                               [--scratch DIR] [--json]
+ *                               [--scratch DIR] [--json] [--until-bad]
  *
  * Many cuts are made of one run of the system; each is a disk of its own. Needs root, loop devices and mkfs.xfs.
  */
@@ -89,7 +89,7 @@ async function cutPower(
     ...{ kind, cache, cuts: 0, bad: 0, firstBad: 0, acknowledged: 0, delivered: 0, duplicated: 0 },
     ...{ lost: 0, torn: 0, swept: 0, left: 0 },
   };
-  while (row.cuts < cuts) {
+  while (row.cuts < cuts && !(values["until-bad"] && row.bad > 0)) {
     const place = mkdtempSync(join(scratch, "power-"));
     const disk = new PowerDisk(place, kind, cache);
     const home = new PrivateHome("joe", disk.place);
@@ -107,6 +107,7 @@ async function cutPower(
       if (found.lost + found.torn === 0) continue;
       row.bad++;
       if (row.firstBad === 0) row.firstBad = row.cuts;
+      if (values["until-bad"]) break;
     }
     disk.forget();
     rmSync(place, { recursive: true });
@@ -147,6 +148,7 @@ const { values } = parseArgs({
     seed: { type: "string", default: "1" },
     scratch: { type: "string" },
     json: { type: "boolean", default: false },
+    "until-bad": { type: "boolean", default: false },
   },
 });
 const scratch = process.env[inside];

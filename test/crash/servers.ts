@@ -7,7 +7,7 @@ import { type Bench, type Run, sender } from "./bench.ts";
 import { exchange, protocols, said, taken } from "./clients.ts";
 import { detached } from "./daemons.ts";
 import { portIn } from "./load.ts";
-import { fillBox, judgeBox, popSession } from "./pop.ts";
+import { becameOf, fillBox, judgeBox, popSession } from "./pop.ts";
 import type { Subject } from "./subject.ts";
 
 /** Seconds that a session, and the end, may take. */
@@ -71,7 +71,8 @@ const pop = (follow: boolean): Subject => ({
       const answer = await exchange(port, login + popSession, farewell);
       if (answer === undefined) return unanswered;
       // What was said before the session: the greeting, USER, PASS.
-      return { complaints: judgeBox(box, answer.split("\r\n").slice(3).join("\r\n")) };
+      const complaints = judgeBox(box, answer.split("\r\n").slice(3).join("\r\n"));
+      return { complaints, outcome: becameOf(box) };
     });
   },
 });

@@ -1,31 +1,52 @@
 /**
  * `npm run torture`: the long forms, one after the other, each with its table. The exit code is 1 if anything was lost,
- * torn, left, or ended as no manual page says.
+ * torn, left, or ended as no manual page says; `--help` says which options there are.
  *
- *   npm run torture -- [--cuts 35] [--fs ext4,xfs,btrfs] [--most 60] [--seed 1] [--full 600] [--scratch /dev/shm]
- *                      [--only power,worlds,weakened,faults,simulator]
- *
- * `--cuts`: of each file system (ext4 in its three ways of writing) and each kind of disk cache, so that 35 are 210 on
- * ext4 and 70 on the others. `--most`: runs of each program with each fault. `--full`: seconds that a disk is full.
- * Power cuts need root. Whatever ends it, its processes and mounts end, too, and the next one removes its files.
+ * Whatever ends it, its processes and mounts end, too, and the next one removes its files.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { namespace } from "./disk.ts";
 import { printTable } from "./table.ts";
+
+const usage = `usage: npm run torture -- [OPTION ...]
+  --only NAMES      some of power,worlds,weakened,faults,simulator; all but faults and simulator need root
+  --seed N          default: 1
+  --scratch DIR     default: /dev/shm
+power
+  --cuts N          of each file system (ext4 in its three ways of writing) and each kind of disk cache; default: 35,
+                    which is 210 on ext4 and 70 on each other
+  --fs KINDS        default: ext4,xfs,btrfs
+worlds
+  --full SECONDS    how long a disk is full; default: 600
+faults
+  --most N          runs of each program with each fault; default: one for every system call
+  --lanes N         runs at once; default: 6
+  --out FILE        the table as Markdown, written after each program
+  --from PROGRAM    goes on with that one; what FILE has of those before it is kept
+`;
 
 const { values } = parseArgs({
   options: {
     cuts: { type: "string", default: "35" },
     fs: { type: "string", default: "ext4,xfs,btrfs" },
-    most: { type: "string", default: "60" },
+    most: { type: "string", default: "1000000" },
+    lanes: { type: "string", default: "6" },
+    out: { type: "string" },
+    from: { type: "string" },
+    help: { type: "boolean", default: false },
     seed: { type: "string", default: "1" },
     full: { type: "string", default: "600" },
     scratch: { type: "string", default: "/dev/shm" },
     only: { type: "string", default: "power,worlds,weakened,faults,simulator" },
   },
 });
+
+if (values.help) {
+  process.stdout.write(usage);
+  process.exit(0);
+}
 
 interface Form {
   name: string;
@@ -36,7 +57,7 @@ interface Form {
   seconds: number;
 }
 
-const { cuts, most, seed, full } = values;
+const { cuts, most, seed, full, lanes, out, from } = values;
 const kinds = values.fs
   .split(",")
   .flatMap((fs) => (fs === "ext4" ? [fs, "ext4-writeback", "ext4-nodelalloc"] : [fs]));
@@ -64,10 +85,14 @@ const forms: readonly Form[] = [
   },
   {
     name: "faults",
-    words: ["inject.ts", "--most", most, "--seed", seed],
+    words: [
+      ...["inject.ts", "--most", most, "--seed", seed, "--lanes", lanes],
+      ...(out === undefined ? [] : ["--out", resolve(out)]),
+      ...(from === undefined ? [] : ["--from", from]),
+    ],
     mounts: false,
     // Twelve programs that run once, twelve systems and servers; seven faults at calls.
-    seconds: Math.min(Number(most), 45) * 7 * 12 * 0.25 + Math.min(Number(most), 110) * 7 * 12 * 2,
+    seconds: Math.min(Number(most), 25) * 7 * 12 * 0.05 + Math.min(Number(most), 60) * 7 * 12 * 0.3,
   },
   { name: "simulator", words: ["../simulator/run.ts", "--seeds", "300"], mounts: false, seconds: 300 },
   { name: "simulator", words: ["../simulator/run.ts", "--barriers"], mounts: false, seconds: 330 },

@@ -3,106 +3,29 @@
  * find losses or torn messages then; and with other faults, which inject.ts must find.
  *
  *   bun test/crash/weakened.ts [--cuts 20] [--scratch DIR] [--only cuts|faults]
+ *
+ * `--cuts`: so many at the most, until the first that finds something.
  */
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import type { Cache, Kind } from "./disk.ts";
 import type { Row } from "./power-cut.ts";
 import { printTable } from "./table.ts";
+import { type Edited, type Mistake, mistakes, type Weakness, weaknesses } from "./weaknesses.ts";
 
 const root = resolve(import.meta.dir, "../..");
 
-interface Edited {
-  name: string;
-  /** What is taken out of files of src: file, text, what it becomes. */
-  edits: readonly (readonly [string, string, string])[];
-}
-
-interface Weakness extends Edited {
-  kind: Kind;
-  cache: Cache;
-}
-
-interface Mistake extends Edited {
-  /** How inject.ts is called. */
-  words: readonly string[];
-}
-
-const durable = "core/sys/durable.ts";
-const thread = "core/sys/flush-worker.ts";
-const maildir = "core/maildir/deliver.ts";
-
-const noDirectories = [durable, "try {\n    fsyncSync(fd);", "try {"] as const;
-
-/**
- * Not here: no fsync of new after the link. Nothing was lost without it in 20 cuts of btrfs, which keeps the new name of
- * a file that was just synced; and the journals of the others keep the link in front of the removal from the queue.
- */
-const weaknesses: readonly Weakness[] = [
-  {
-    name: "no barrier at all",
-    edits: [
-      noDirectories,
-      [durable, "fsyncSync(fd);", ""],
-      [thread, "syncFileSystem(order.fileSystem)", ""],
-      [thread, "fsyncSync(fd)", ""],
-    ],
-    kind: "ext4",
-    cache: "careful",
-  },
-  {
-    name: "no barrier in qmail-queue --resident",
-    edits: [
-      [thread, "syncFileSystem(order.fileSystem)", ""],
-      [thread, "fsyncSync(fd)", ""],
-      [thread, "syncDirectory(path)", ""],
-    ],
-    kind: "xfs",
-    cache: "careful",
-  },
-  { name: "no fsync of directories", edits: [noDirectories], kind: "ext4", cache: "careful" },
-  {
-    name: "no fsync of what is in tmp",
-    edits: [[maildir, "syncFile(fd)", "void fd"]],
-    kind: "xfs",
-    cache: "careful",
-  },
-];
-
-const mistakes: readonly Mistake[] = [
-  {
-    name: "a failed fsync is a success",
-    edits: [
-      [
-        "core/queue/entry.ts",
-        "attempt(queueExit.write, () => syncNow(before));",
-        "try { syncNow(before); } catch {}",
-      ],
-    ],
-    words: ["--subject", "qmail-queue", "--fault", "EIO"],
-  },
-  {
-    name: "written in new, not in tmp",
-    edits: [
-      [maildir, "openSync(below(`tmp/", "openSync(below(`new/"],
-      [maildir, "linkSync(temporary, below(", "void (temporary, below("],
-    ],
-    words: ["--subject", "qmail-local, Maildir", "--fault", "SIGKILL"],
-  },
-  {
-    name: "a lost report is forgotten",
-    edits: [["core/delivery/slots.ts", "      hangUp(1);\n", ""]],
-    words: ["--subject", "qmail-lspawn", "--fault", "EIO", "--only", "^write\\(1<"],
-  },
+/** What scripts/build.ts reads. */
+const sources = [
+  ...["src", "scripts", "man", "native", "service"],
+  ...["package.json", "package-lock.json", "tsconfig.json"],
 ];
 
 /** Builds the programs without it; returns their directory. */
 function build({ name, edits }: Edited, scratch: string): string {
   const copy = mkdtempSync(join(scratch, "weakened-"));
-  for (const part of ["src", "scripts", "man", "package.json", "package-lock.json", "tsconfig.json"])
-    cpSync(join(root, part), join(copy, part), { recursive: true });
+  for (const part of sources) cpSync(join(root, part), join(copy, part), { recursive: true });
   symlinkSync(join(root, "node_modules"), join(copy, "node_modules"));
   for (const [file, from, to] of edits) {
     const path = join(copy, "src", file);
@@ -116,7 +39,18 @@ function build({ name, edits }: Edited, scratch: string): string {
 }
 
 function cutPower(programs: string, { kind, cache }: Weakness, cuts: string, scratch: string): Row {
-  const words = ["--kind", kind, "--cache", cache, "--cuts", cuts, "--scratch", scratch, "--json"];
+  const words = [
+    "--kind",
+    kind,
+    "--cache",
+    cache,
+    "--cuts",
+    cuts,
+    "--scratch",
+    scratch,
+    "--json",
+    "--until-bad",
+  ];
   const result = Bun.spawnSync([process.execPath, join(import.meta.dir, "power-cut.ts"), ...words], {
     env: { ...process.env, QMAIL_TS_BIN: programs },
     stderr: "inherit",
@@ -146,10 +80,11 @@ const { values } = parseArgs({
 const scratch = mkdtempSync(join(values.scratch, "qmail-weakened-"));
 const missed: string[] = [];
 try {
-  const rows = (values.only === "faults" ? [] : weaknesses).map((weakness) => ({
-    without: weakness.name,
-    ...cutPower(build(weakness, scratch), weakness, values.cuts, scratch),
-  }));
+  const rows = (values.only === "faults" ? [] : weaknesses).map((weakness) => {
+    const row = cutPower(build(weakness, scratch), weakness, values.cuts, scratch);
+    console.error(`${weakness.name}: ${row.bad > 0 ? `found by cut ${row.firstBad}` : "not found"}`);
+    return { without: weakness.name, ...row };
+  });
   if (rows.length > 0) printTable("power cuts of programs without barriers", rows);
   missed.push(...rows.filter(({ bad }) => bad === 0).map(({ without }) => without));
   for (const mistake of values.only === "cuts" ? [] : mistakes) {

@@ -142,9 +142,9 @@ export class PrivateHome {
 
 const isMess = (file: string): boolean => file.includes("/queue/mess/");
 
-/** Waits until it is so and returns true; false after `seconds`. */
-export async function until(seconds: number, isSo: () => boolean): Promise<boolean> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await Bun.sleep(50))
+/** Waits until it is so and returns true; false after `seconds`. Looks every `step` seconds. */
+export async function until(seconds: number, isSo: () => boolean, step = 0.05): Promise<boolean> {
+  for (const end = Date.now() + seconds * 1000; Date.now() < end; await Bun.sleep(step * 1000))
     if (isSo()) return true;
   return isSo();
 }

@@ -2,6 +2,7 @@
  * What qmail-send asks of qmail-clean(8), and its answers: `+` done, `!` could not remove, `x` not understood. Where one
  * user owns the queue, qmail-start tells qmail-send to do by itself what it would ask for.
  */
+import { lstatSync } from "node:fs";
 import type { QueueDirectory } from "./paths.ts";
 import { remove, sweepPid } from "./remove.ts";
 
@@ -55,10 +56,21 @@ export class Cleaning {
     if (files === undefined || digits === undefined) return "x";
     const id = BigInt.asUintN(64, BigInt(digits));
     const leavesTodo = files.includes("todo");
-    const left = this.#begun.delete(id) && !leavesTodo ? files.slice(1) : files;
-    if (!left.every((directory) => remove(() => this.#path(directory, id)))) return "!";
+    const hasBegun = this.#begun.delete(id) && !leavesTodo;
+    for (const directory of hasBegun ? files.slice(1) : files) {
+      if (directory === "mess" && !hasBegun && this.#isQueued(id)) break;
+      if (!remove(() => this.#path(directory, id))) return "!";
+    }
     if (leavesTodo) this.#remember(id);
     return "+";
+  }
+
+  /**
+   * Whoever is filing a message that looks dead, because the clock was set, may have put it into todo a moment ago. Once
+   * intd is gone nobody can any more, so that what is in todo then is a message like any other, and the rest is for good.
+   */
+  #isQueued(id: bigint): boolean {
+    return lstatSync(this.#path("todo", id), { throwIfNoEntry: false }) !== undefined;
   }
 
   #remember(id: bigint): void {
