@@ -133,7 +133,7 @@ async function manage(): Promise<number> {
   const living = bringToLife(
     controls,
     limited(controls.settings, slotWidth),
-    cleansItself ? new Cleaning(relativePath) : undefined,
+    cleansItself ? new Cleaning(relativePath, true) : undefined,
     log,
     bell,
     signals,

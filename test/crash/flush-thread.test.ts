@@ -138,8 +138,7 @@ test("a spawner that delivers to Maildirs itself: what its thread had is deferre
   expect(bench.delivered().length).toBe(3);
 });
 
-// core/sys/flusher.ts keeps the directory open that it flushes by.
-test.failing("a server whose thread dies again and again has no more descriptors than before", async () => {
+test("a server whose thread dies again and again has no more descriptors than before", async () => {
   await using server = new Server(false);
   const session = await server.session();
   const pid = await server.taker(session);

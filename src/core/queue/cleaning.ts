@@ -25,13 +25,18 @@ const rememberedLimit = 1024;
 /** Carries out requests. Looks at pid first, and now and then. */
 export class Cleaning {
   readonly #path: (directory: QueueDirectory, id: bigint) => string;
+  readonly #asks: boolean;
   #untilSweep = sweepEvery;
   /** Messages whose intd is gone; none gets their numbers before mess is, too. */
   readonly #begun = new Set<bigint>();
 
-  /** `path`: where a file is, as seen from here. */
-  constructor(path: (directory: QueueDirectory, id: bigint) => string) {
+  /**
+   * `path`: where a file is, as seen from here. `asks`: what todo names keeps its text (isQueued); qmail-clean(8) asks
+   * nothing, and does what it is told.
+   */
+  constructor(path: (directory: QueueDirectory, id: bigint) => string, asks = false) {
     this.#path = path;
+    this.#asks = asks;
     sweepPid();
   }
 
@@ -58,7 +63,7 @@ export class Cleaning {
     const leavesTodo = files.includes("todo");
     const hasBegun = this.#begun.delete(id) && !leavesTodo;
     for (const directory of hasBegun ? files.slice(1) : files) {
-      if (directory === "mess" && !hasBegun && this.#isQueued(id)) break;
+      if (this.#asks && directory === "mess" && !hasBegun && this.#isQueued(id)) break;
       if (!remove(() => this.#path(directory, id))) return "!";
     }
     if (leavesTodo) this.#remember(id);

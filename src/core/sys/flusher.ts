@@ -3,7 +3,7 @@
  * another's.
  */
 import type { Pointer } from "bun:ffi";
-import { constants, openSync, statSync } from "node:fs";
+import { closeSync, constants, openSync, statSync } from "node:fs";
 import { constants as os } from "node:os";
 import { syncfsTells } from "./durable.ts";
 import { momentOf, turnWords } from "./flush-turns.ts";
@@ -109,6 +109,7 @@ export class Flusher {
   close(): void {
     this.#worker.terminate();
     this.#second?.terminate();
+    this.#failed("nobody needs it any more");
   }
 
   #thread(): Worker {
@@ -144,6 +145,8 @@ export class Flusher {
 
   /** The thread is gone, and nothing is known of what it had to do. */
   #failed(message: string): void {
+    if (this.#failure !== undefined) return;
+    closeSync(this.#fileSystem);
     this.#failure = new Error(`the thread that flushes has ended: ${message}`);
     for (const { reject } of this.#pending.values()) reject(this.#failure);
     this.#pending.clear();

@@ -17,14 +17,14 @@ beforeEach(() => {
 });
 
 /** A Cleaning, and the files it names, in order. `stuck` cannot be removed. */
-function watched(stuck: QueueDirectory | "none" = "none") {
+function watched(stuck: QueueDirectory | "none" = "none", asks = false) {
   const named: string[] = [];
   const cleaning = new Cleaning((directory, id) => {
     named.push(`${directory}/${id}`);
     const path = scratch.in("queue", directory, `${id}`);
     if (directory === stuck) mkdirSync(path, { recursive: true });
     return path;
-  });
+  }, asks);
   return { named, ask: (request: string) => cleaning.answer(request) };
 }
 
@@ -48,6 +48,19 @@ test("what cannot be removed keeps what comes after it", () => {
   const stuckInTodo = watched("todo");
   expect([stuckInTodo.ask("todo/32"), stuckInTodo.ask("foop/32")]).toEqual(["!", "+"]);
   expect(stuckInTodo.named).toEqual(["intd/32", "todo/32", "intd/32", "mess/32"]);
+});
+
+test("what came into todo while it was taken for dead keeps its text, where that is asked; what just left it does not", () => {
+  scratch.write("queue/todo/33", "");
+  scratch.write("queue/mess/33", "");
+  const { named, ask } = watched("none", true);
+  expect(ask("foop/33")).toBe("+");
+  expect(named.splice(0)).toEqual(["intd/33", "todo/33"]);
+  expect(existsSync(scratch.in("queue/mess/33"))).toBe(true);
+  for (const request of ["todo/33", "foop/33"]) ask(request);
+  expect(named.splice(0)).toEqual(["intd/33", "todo/33", "mess/33"]);
+  ask("foop/34");
+  expect(named).toEqual(["intd/34", "todo/34", "mess/34"]);
 });
 
 test("thousands of messages that have left todo, and stay in mess, are forgotten at some time", () => {
