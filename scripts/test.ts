@@ -43,7 +43,7 @@ function suites(): Suite[] {
 }
 
 function unitSuite(name: string, files: readonly string[]): Suite {
-  const command = [process.execPath, "test", "--timeout=300000", ...files.map((file) => `./${file}`)];
+  const command = [process.execPath, "test", "--timeout=900000", ...files.map((file) => `./${file}`)];
   const number = (output: string, word: string) =>
     Number(new RegExp(`^ *(\\d+) ${word}$`, "m").exec(output)?.[1] ?? 0);
   return {

@@ -7,6 +7,7 @@ import { mkdtempSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unshare } from "../helpers/namespace.ts";
+import { patience } from "../helpers/patience.ts";
 import type { Group, Row } from "./rows/row.ts";
 
 /** What became of a row. */
@@ -61,10 +62,13 @@ async function runInside(group: Group, long: boolean): Promise<Map<string, Playe
   return results;
 }
 
+/** No row takes so long, in milliseconds, on whatever machine: it waits for nothing longer than the tests' patience. */
+const longest = 4 * patience * 1000;
+
 /** What never ends must not stop the others. */
 async function inTime(check: Promise<string>): Promise<string> {
   const late = Promise.withResolvers<string>();
-  const timer = setTimeout(() => late.reject(new Error("it does not end")), 120_000);
+  const timer = setTimeout(() => late.reject(new Error("it does not end")), longest);
   try {
     return await Promise.race([check, late.promise]);
   } finally {

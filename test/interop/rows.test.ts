@@ -4,7 +4,7 @@ import { groups } from "./groups.ts";
 import { type Played, runGroup } from "./play.ts";
 import { lacking, unable } from "./rows/row.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 const why = unable();
 // What a group tries outside is a test of its own already.

@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { patience } from "../helpers/patience.ts";
 import { type Home, type Outcome, run } from "../scenarios/home.ts";
 
 /** Where Postfix's test programs are, and the libraries they need; undefined if they are not here. */
@@ -98,7 +99,7 @@ export class Server {
   }
 
   async #until(isSo: () => boolean): Promise<void> {
-    for (const end = Date.now() + 60_000; !isSo(); await Bun.sleep(30))
+    for (const end = Date.now() + patience * 1000; !isSo(); await Bun.sleep(30))
       if (Date.now() > end || this.#child.exitCode !== null)
         throw new Error(`the server did not start: ${this.#child.exitCode}\n${this.log}`);
   }
@@ -157,8 +158,8 @@ export class OpenDirectory {
 }
 
 /** Waits until the home's queue is empty and a user has `count` messages, or more; returns them all. */
-export async function arrived(home: Home, user: string, count: number, seconds = 60): Promise<string[]> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await Bun.sleep(50))
+export async function arrived(home: Home, user: string, count: number): Promise<string[]> {
+  for (const end = Date.now() + patience * 1000; Date.now() < end; await Bun.sleep(50))
     if (home.maildir(user).length >= count && home.queued().length === 0) break;
   if (home.queued().length > 0) throw new Error(`the queue still has ${home.queued().length} files`);
   return home.messages(user);

@@ -100,7 +100,7 @@ function send(from: Home, system: Running, to: string, word: string): Promise<st
 
 /** Takes what has arrived for joe, or ann, of a home. */
 async function take(home: Home, user: string, count: number): Promise<string[]> {
-  const mail = await arrived(home, user, count, 20);
+  const mail = await arrived(home, user, count);
   for (const path of home.maildir(user)) await Bun.file(path).delete();
   return mail;
 }

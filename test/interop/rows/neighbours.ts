@@ -196,11 +196,11 @@ export function makeBox(owner: string): void {
   }
 }
 
-/** Waits until a server answers. */
-export async function answering(world: World, port = 25): Promise<void> {
+/** Waits until a server greets. */
+export async function answering(world: World, host = address, port = 25): Promise<void> {
   let open = false;
-  await until("the neighbour", () => {
-    world.smtp("QUIT\n", address, port).then(
+  await until(`a greeting at ${host}:${port}`, () => {
+    world.smtp("QUIT\n", host, port).then(
       (replies) => {
         open ||= replies.startsWith("220");
       },

@@ -3,7 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { formatOrder, readPaper, type Verb } from "../../../src/core/queue/order-words.ts";
 import { type Behaviour, failure, World } from "./simulation.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(900_000);
 
 /** What each recipient's name says happens to it, after so many seconds. */
 function fates(seconds: (recipient: string) => number = () => 1): NonNullable<Behaviour["deliver"]> {
