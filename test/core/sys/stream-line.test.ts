@@ -127,10 +127,12 @@ test("a broken connection is an error to who reads and who writes", async () => 
 
 test("what the runtime says of a connect after the socket opened breaks nothing", async () => {
   const connect = Bun.connect;
-  const spy = spyOn(Bun, "connect").mockImplementation((async (options: Parameters<typeof connect>[0]) => {
+  const spy = spyOn(Bun, "connect").mockImplementation((async (
+    options: Bun.TCPSocketConnectOptions<unknown>,
+  ) => {
     await connect(options);
     throw new Error("late");
-  }) as typeof connect);
+  }) as unknown as typeof connect);
   const { line, partner } = await connected().finally(() => spy.mockRestore());
   await Bun.sleep(0);
   partner.end("220 hello\r\n");
