@@ -100,6 +100,22 @@ test("a message with one recipient who is not reached has its lists, by its birt
   ]);
 });
 
+test("ALRM after a deferral that the log has told of, before there are lists: tried again at once", () => {
+  const world = straightWorld({ cleanAfter: () => 7, deliver: fates(() => 2) });
+  const birth = world.now;
+  const id = world.submit("s@there.example", ["joe@here.example", "later@here.example"]);
+  world.run(birth + 3);
+  expect(world.log).toContain(": deferral: ");
+  expect(world.disk.files.has(`todo/${id}`)).toBe(true);
+  world.manager.retryAll(world.now);
+  world.run(birth + 20);
+  expect(world.attempts.map(({ recipient }) => recipient)).toEqual([
+    "joe@here.example",
+    "later@here.example",
+    "later@here.example",
+  ]);
+});
+
 test("a failure is told to the sender only when nothing of the message is in todo any more", () => {
   const world = straightWorld({ cleanAfter: () => 7 });
   const id = world.submit("s@there.example", ["bad@here.example", "joe@here.example"]);
