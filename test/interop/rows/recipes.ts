@@ -10,7 +10,7 @@ import { installOpensmtpd } from "./opensmtpd.ts";
 import { installPostfix } from "./postfix.ts";
 import { type Recipe, rowOf, units } from "./recipe.ts";
 import type { Group } from "./row.ts";
-import { password, qmail, type World } from "./world.ts";
+import { nextSecond, password, qmail, type World } from "./world.ts";
 
 type Rest = readonly [title: string, packages: Recipe["packages"], ...needs: string[]];
 
@@ -29,12 +29,13 @@ const servers: Readonly<Record<string, readonly [host: string, port: number]>> =
   OpenSMTPD: ["192.0.2.2", 25],
 };
 
-/** Waits for it, and for qmail-send's log where the recipe has a supervisor that keeps it. */
-async function ready(world: World, title: string): Promise<void> {
+/** Waits for it, for qmail-send's log where the recipe has a supervisor that keeps it, for what qmail-pop3d may list. */
+async function ready(world: World, name: string, title: string): Promise<void> {
   const server = servers[title];
   if (server !== undefined) await answering(world, ...server);
   const log = "/var/log/qmail-send";
   if (existsSync(log)) await until("qmail-send's log", () => existsSync(`${log}/current`));
+  if (name === "readers") await nextSecond();
 }
 
 /** What the recipes count on: mail for mail.example.org is for the users of this host. */
@@ -55,7 +56,7 @@ const group = (name: string, recipes: readonly Rest[], more: Partial<Group> = {}
       title,
       packages,
       needs,
-      ready: (world) => ready(world, title),
+      ready: (world) => ready(world, name, title),
     }),
   ),
 });
