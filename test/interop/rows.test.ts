@@ -28,7 +28,9 @@ test("what is left to npm run interop is there", () => {
   }
 });
 
-const tried = inside.map((group) => ({ group, rows: group.rows.filter((row) => !isLeft(group, row)) }));
+const tried = inside
+  .map((group) => ({ group, rows: group.rows.filter((row) => !isLeft(group, row)) }))
+  .filter(({ rows }) => rows.length > 0);
 const runnable = tried.filter(({ group, rows }) =>
   rows.some((row) => why === undefined && lacking(group, row) === undefined),
 );
@@ -47,7 +49,7 @@ async function lane(): Promise<void> {
 for (let count = 0; count < availableParallelism(); count++) void lane();
 
 for (const { group, rows } of tried)
-  describe.skipIf(rows.length === 0)(`interop: ${group.name}`, () => {
+  describe(`interop: ${group.name}`, () => {
     let results: Map<string, Played> | undefined;
     beforeAll(async () => {
       results = await played.get(group)?.promise;
