@@ -13,7 +13,7 @@ const root = resolve(import.meta.dir, "..");
 const programs = process.env.QMAIL_TS_BIN ?? join(root, "dist/bin");
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,
-  options: { lanes: { type: "string", default: String(availableParallelism() + 1) } },
+  options: { lanes: { type: "string", default: String(Math.min(availableParallelism() + 1, 8)) } },
 });
 
 interface Counts {
