@@ -53,6 +53,18 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** Whether anybody listens there. */
+function connects(port: number, host: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ port, host });
+  for (const event of ["connect", "error"] as const)
+    socket.on(event, () => {
+      resolve(event === "connect");
+      socket.destroy();
+    });
+  return promise;
+}
+
 /** A server that runs until stop(). */
 export class Server {
   port = 0;
@@ -85,21 +97,12 @@ export class Server {
   /** Waits until it answers on a port. */
   async answers(port: number, host = "127.0.0.1"): Promise<this> {
     this.port = port;
-    let open = false;
-    await this.#until(() => {
-      const socket = connect({ port, host });
-      socket.on("connect", () => {
-        open = true;
-        socket.destroy();
-      });
-      socket.on("error", () => socket.destroy());
-      return open;
-    });
+    await this.#until(() => connects(port, host));
     return this;
   }
 
-  async #until(isSo: () => boolean): Promise<void> {
-    for (const end = Date.now() + patience * 1000; !isSo(); await Bun.sleep(30))
+  async #until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+    for (const end = Date.now() + patience * 1000; !(await isSo()); await Bun.sleep(30))
       if (Date.now() > end || this.#child.exitCode !== null)
         throw new Error(`the server did not start: ${this.#child.exitCode}\n${this.log}`);
   }
