@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { inject } from "../../src/api/inject.ts";
 import { run as runBuilt, Scratch } from "../helpers/built.ts";
 import { PrivateHome, until } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 import { isSupported, Project, pack, root, run, runtimes } from "./package.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "qmail-pack-"));
@@ -20,7 +21,7 @@ beforeAll(() => {
   expect(complaints).toBe("");
   home = new PrivateHome();
   home.start();
-}, 300_000);
+}, 900_000);
 
 afterAll(async () => {
   await home.remove();
@@ -50,16 +51,16 @@ for (const runtime of runtimes()) {
       expect(text).toStartWith("Return-Path: <a@b.example>\nDelivered-To: joe@test.example\n");
       expect(text).toEndWith("\nSubject: watched\n\nhello\n");
       expect(home.delivered()).toEqual([]);
-    }, 300_000);
+    }, 900_000);
 
     test("of a message whose sender is killed nothing is in the queue", async () => {
       expect(await home.drained(120)).toBe(true);
       const child = Bun.spawn([command, script("queue.js"), "half", home.path], { env: home.environment });
       // qmail-queue has made its file: the first half is on its way.
-      expect(await until(120, () => home.queued().length > 0)).toBe(true);
+      expect(await until(patience, () => home.queued().length > 0)).toBe(true);
       child.kill("SIGKILL");
-      expect(await until(120, () => home.queued().length === 0)).toBe(true);
-    }, 300_000);
+      expect(await until(patience, () => home.queued().length === 0)).toBe(true);
+    }, 900_000);
   });
 }
 

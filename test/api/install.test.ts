@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Group, until } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 import { isRoot, nobody } from "../helpers/queue-home.ts";
 import { isSupported, must, pack, root, run, runtimes } from "./package.ts";
 
@@ -147,7 +148,7 @@ test.skipIf(!hasRegistry)(
       const message = "Subject: x\nTo: joe\n\nhello\n";
       must(asUser("qmail-inject"), { cwd, env, input: message });
       const box = join(home, "mail/joe/Maildir/new");
-      expect(await until(120, () => readdirSync(box).length === 1)).toBe(true);
+      expect(await until(patience, () => readdirSync(box).length === 1)).toBe(true);
       expect(readFileSync(join(box, readdirSync(box)[0] ?? ""), "latin1")).toEndWith("\n\nhello\n");
     } finally {
       await daemons.kill();

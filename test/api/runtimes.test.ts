@@ -71,12 +71,12 @@ for (const runtime of runtimes()) {
           stderr: "",
         });
         expect(rows.length).toBeGreaterThan(9);
-      }, 300_000);
+      }, 900_000);
     }
 
     test("the examples do what they say", () => {
       examples(runtime);
-    }, 300_000);
+    }, 900_000);
   });
 }
 

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Scratch } from "../helpers/built.ts";
 import { until } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 import { underLoad } from "./under-load.ts";
 
 const library = ["x86_64-linux-gnu", "aarch64-linux-gnu"]
@@ -40,7 +41,8 @@ for (const jump of ["+1d", "-1d", "+10y", "-10y"])
           await more(40);
           const [newest] = load.acknowledged.slice(-1);
           expect(newest).toBeGreaterThan(0);
-          await until(30, () => home.queued().length < 20);
+          const before = home.delivered().length;
+          expect(await until(patience, () => home.delivered().length >= before + 40)).toBe(true);
         },
         {
           environment,

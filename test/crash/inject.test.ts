@@ -1,4 +1,7 @@
-/** The quick form of inject.ts, and the places where it found something. */
+/**
+ * The quick form of inject.ts, three calls of each program for each fault (`npm run torture` has all), and the places
+ * where it found something.
+ */
 import { expect, test } from "bun:test";
 import { faults } from "./faults.ts";
 import { injectFaults, type Row, subjects } from "./inject.ts";
@@ -16,7 +19,7 @@ for (const subject of oneShots)
       const plan = {
         subjects: [subject],
         faults: namesOf("SIGKILL", "EIO", "ENOSPC", "half writes"),
-        most: 5,
+        most: 3,
         seed: 5,
       };
       expect(await injectFaults(plan, (row) => rows.push(row))).toEqual([]);

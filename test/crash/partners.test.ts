@@ -3,13 +3,14 @@ import { expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { readProcess, until } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 import { running, underLoad, type World } from "./under-load.ts";
 
 const nothing = { lost: 0, torn: 0, left: [] };
 
 /** Kills all processes with this word; waits, at the most a while, until there is one. */
 async function kill({ home }: World, word: string): Promise<void> {
-  await until(10, () => running(home, word).length > 0);
+  await until(patience, () => running(home, word).length > 0);
   const pids = running(home, word);
   expect(pids.length).toBeGreaterThan(0);
   for (const pid of pids) process.kill(pid, "SIGKILL");
@@ -29,7 +30,7 @@ for (const [name, line] of daemons)
       for (let round = 0; round < 3; round++) {
         const before = world.system.starts;
         await kill(world, name);
-        expect(await until(60, () => world.system.starts > before)).toBe(true);
+        expect(await until(patience, () => world.system.starts > before)).toBe(true);
         await world.more(10);
       }
     });
@@ -41,7 +42,7 @@ for (const [name, line] of daemons)
 test("warm workers that die in the middle: their deliveries are tried again, and nobody else notices", async () => {
   const { starts, log, ...found } = await underLoad(async (world) => {
     for (let round = 0; round < 5; round++) {
-      await until(10, () => workers(world).length > 0);
+      await until(patience, () => workers(world).length > 0);
       for (const pid of workers(world)) process.kill(pid, "SIGKILL");
       await world.more(10);
     }
@@ -100,7 +101,7 @@ test("a queue that somebody else has locked: qmail-send waits until it is free, 
     });
     try {
       const before = system.starts;
-      expect(await until(60, () => system.starts >= before + 3)).toBe(true);
+      expect(await until(patience, () => system.starts >= before + 3)).toBe(true);
       await world.more(10);
     } finally {
       holder.kill("SIGKILL");

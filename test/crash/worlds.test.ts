@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { makeFifo } from "../../src/core/sys/libc.ts";
 import { Scratch } from "../helpers/built.ts";
 import { Group, PrivateHome, readProcess, until } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 import { separateQueueProgram } from "../helpers/queue-program.ts";
 import { makeHome, startHome } from "../scenarios/home.ts";
 import { canCutPower, namespace } from "./disk.ts";
@@ -52,10 +53,10 @@ async function underLoad(
     const daemons = home.start();
     const load = new Load(home, scratch.path);
     await load.start();
-    await until(10, () => load.acknowledged.length >= 20);
+    await until(patience, () => load.acknowledged.length >= 20);
     await interfere(home, load, daemons);
     const before = load.acknowledged.length;
-    await until(20, () => load.acknowledged.length >= before + 20);
+    await until(patience, () => load.acknowledged.length >= before + 20);
     expect(load.acknowledged.length).toBeGreaterThanOrEqual(before + 20);
     await load.stop();
     await stop(daemons);
@@ -94,7 +95,7 @@ test("what a power cut on btrfs brings back of a finished message is removed, bu
     const daemons = home.start();
     const names = (): string[] =>
       home.queued().map((path) => path.slice(home.path.length + "/queue/".length));
-    await until(20, () => names().length === 2);
+    await until(patience, () => names().length === 2);
     await stop(daemons);
     expect(names().sort()).toEqual([`info/${kept % 23}/${kept}`, `local/${kept % 23}/${kept}`]);
     const log = readFileSync(join(home.path, "log"), "latin1");
@@ -125,7 +126,7 @@ test("a resident qmail-queue that is killed again and again takes no acknowledge
         process.kill(pid, "SIGKILL");
         killed++;
       }
-      await until(10, () => load.acknowledged.length >= before + 20);
+      await until(patience, () => load.acknowledged.length >= before + 20);
     }
     expect(killed).toBeGreaterThan(0);
   }, separate);
@@ -141,16 +142,16 @@ test("programs that never end, or never stop talking, keep their slots and no mo
   try {
     for (const extension of ["-flood", "-sleep", ""])
       expect(await home.inject("Subject: x\n\n", [address(extension)])).toMatchObject({ code: 0 });
-    expect(await until(30, () => home.messages(home.owner).length === 1)).toBe(true);
+    expect(await until(patience, () => home.messages(home.owner).length === 1)).toBe(true);
     // A second of `yes` is some hundred megabytes.
     await Bun.sleep(3000);
     const [spawner] = running(home, "qmail-lspawn");
     const kilobytes = Number(/VmHWM:\s+(\d+)/.exec(readProcess(spawner ?? 0, "status") ?? "")?.[1]);
     expect(kilobytes).toBeLessThan(200_000);
     expect(await home.inject("Subject: x\n\n", [address("")])).toMatchObject({ code: 0 });
-    expect(await until(30, () => home.messages(home.owner).length === 2)).toBe(true);
+    expect(await until(patience, () => home.messages(home.owner).length === 2)).toBe(true);
     // Both are still there, undelivered; the bytes are in the queue, whatever becomes of the programs.
-    expect(await until(30, () => home.queued("local").length === 2)).toBe(true);
+    expect(await until(patience, () => home.queued("local").length === 2)).toBe(true);
   } finally {
     await system.killAll();
     for (const word of ["yes", "100000"]) for (const pid of running(home, word)) process.kill(pid, "SIGKILL");

@@ -166,15 +166,15 @@ async function shortened(engine: Engine, input: string): Promise<string> {
   return best;
 }
 
-/** Fuzzes for some seconds, or until there is a finding. */
-export async function fuzz(engine: Engine, seed: number, seconds: number): Promise<Result> {
+/** Fuzzes for some seconds, `more` inputs at the least beside the corpus, or until there is a finding. */
+export async function fuzz(engine: Engine, seed: number, seconds: number, more = 0): Promise<Result> {
   const dice = new Dice(seed);
   const corpus = [...engine.corpus];
   const kinds = new Set<string>();
   const start = performance.now();
   const passed = () => (performance.now() - start) / 1000;
   let executions = 0;
-  while (passed() < seconds || executions < engine.corpus.length) {
+  while (passed() < seconds || executions < engine.corpus.length + more) {
     const input =
       executions < engine.corpus.length ? (engine.corpus[executions] ?? "") : mutated(dice, engine, corpus);
     executions++;

@@ -2,6 +2,7 @@
 import { expect, test } from "bun:test";
 import { mail, netstring } from "../core/wire/intake.ts";
 import { talk } from "../core/wire/session.ts";
+import { patience } from "../helpers/patience.ts";
 import { type Engine, fuzz, problemOf } from "./engine.ts";
 import { engines } from "./engines.ts";
 import { bound, floods, heldBy } from "./floods.ts";
@@ -9,7 +10,7 @@ import { arrivalOf, forwarded } from "./servers.ts";
 
 for (const engine of engines) {
   test(`${engine.name}: nothing found in half a second`, async () => {
-    const { finding, executions } = await fuzz(engine, 1998, 0.5);
+    const { finding, executions } = await fuzz(engine, 1998, 0.5, 50);
     expect(finding).toBeUndefined();
     expect(executions).toBeGreaterThan(50);
   });
@@ -48,7 +49,7 @@ const mistakes: readonly (readonly [string, Partial<Engine>, RegExp])[] = [
 ];
 for (const [name, mistake, words] of mistakes) {
   test(`an engine that ${name} is found out`, async () => {
-    const { finding } = await fuzz({ ...named("pop3-login"), ...mistake }, 7, 5);
+    const { finding } = await fuzz({ ...named("pop3-login"), ...mistake }, 7, patience);
     expect(finding?.problem).toMatch(words);
     expect(await problemOf({ ...named("pop3-login"), ...mistake }, finding?.input ?? "")).toMatch(words);
   });
@@ -56,7 +57,7 @@ for (const [name, mistake, words] of mistakes) {
 
 test("a finding is as short as it can be", async () => {
   const check = (input: string) => (input.includes("\r.\r") ? "wrong" : undefined);
-  const { finding } = await fuzz({ ...named("pop3-login"), check }, 7, 5);
+  const { finding } = await fuzz({ ...named("pop3-login"), check }, 7, patience);
   expect(finding?.input).toBe("\r.\r");
 });
 

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bin, run, Scratch } from "./built.ts";
 import { layOutQueue } from "./layout.ts";
+import { patience } from "./patience.ts";
 import { separateQueueProgram } from "./queue-program.ts";
 
 /** How to start a server. */
@@ -194,7 +195,7 @@ function statOf(pid: string): string {
 }
 
 /** Waits until it is so; throws with the words if it never becomes so. */
-export async function until(words: string, isSo: () => boolean, seconds = 60): Promise<void> {
+export async function until(words: string, isSo: () => boolean, seconds = patience): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !isSo(); await Bun.sleep(5))
     if (Date.now() > end) throw new Error(`waited in vain: ${words}`);
 }

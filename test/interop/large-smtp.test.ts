@@ -3,7 +3,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { aboveLimit } from "../scenarios/large.ts";
 import { largeBySmtp } from "./large-smtp.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 test("100 MB come by SMTP and go by SMTP, every byte, and no process needs 100 MB of memory", async () => {
   const passage = await largeBySmtp(100);

@@ -11,6 +11,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import { Group } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 import { type Home, makeHome, until } from "../scenarios/home.ts";
 import { aboveLimit, note, type Passage } from "../scenarios/large.ts";
 import { freePort } from "./tools.ts";
@@ -101,7 +102,7 @@ export async function largeBySmtp(megabytes: number): Promise<SmtpPassage> {
     const replies = await send(into.port, pieces);
     if (!/^250 ok \d+ qp \d+\r\n221 /m.test(replies)) throw new Error(`it was not accepted:\n${replies}`);
     const queues = () => [...first.queued(), ...second.queued()];
-    await until("the delivery", () => second.maildir("joe").length > 0, (60 + megabytes) * 1000);
+    await until("the delivery", () => second.maildir("joe").length > 0, patience + megabytes);
     await until("empty queues", () => queues().length === 0);
     const found = second.maildir("joe");
     const [path = ""] = found;

@@ -4,7 +4,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { type Home, makeHome, type Running, run, startHome, until } from "../scenarios/home.ts";
 import { arrived, listen, needing, OpenDirectory, type Server } from "./tools.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(900_000);
 
 const bodies = [
   "Hello.\n",

@@ -13,7 +13,7 @@ import {
   type ways,
 } from "./tools.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(900_000);
 
 const loads = [
   { program: "qmail-smtpd", source: "smtp-source", way: "--listen", sessions: 20, messages: 2000 },
@@ -47,7 +47,7 @@ describe.skipIf(needs.skip)(needs.name, () => {
         const numbers = ["-4", "-s", `${sessions}`, "-m", `${messages}`, "-l", "3000"];
         const envelope = ["-f", "bob@test.example", "-t", "ann@mail.example"];
         await succeed(postfixCommand(source, ...numbers, ...envelope, `127.0.0.1:${server.port}`));
-        const got = await arrived(home, "ann", messages, 120);
+        const got = await arrived(home, "ann", messages);
         // The queue may be empty a moment before the last lines have been read.
         await until(
           "the end of each in the log",

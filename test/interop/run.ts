@@ -35,7 +35,7 @@ const counts = { passed: 0, failed: 0, "not run": 0 };
 print("PROGRAM", "DIRECTION", "RESULT");
 for (const group of wanted) {
   const runnable = why === undefined ? group.rows.filter((row) => lacking(group, row) === undefined) : [];
-  const results = runnable.length === 0 ? new Map() : await runGroup(group, values.long);
+  const results = runnable.length === 0 ? new Map() : await runGroup(group, values.long ? "long" : "usual");
   for (const row of group.rows) {
     const program = programOf(group, row);
     const outcome = results.get(row.direction);

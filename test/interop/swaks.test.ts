@@ -4,7 +4,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { type Home, makeHome, type Running, startHome } from "../scenarios/home.ts";
 import { arrived, asSent, needing, type Server, serve, succeed, ways } from "./tools.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(900_000);
 
 const head = "From: <bob@test.example>\nTo: <ann@mail.example>\nSubject: by swaks\n\n";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { programs, run } from "../scenarios/home.ts";
 import { needing, OpenDirectory } from "./tools.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(900_000);
 
 /** A set of rules, and clients (TCPREMOTEIP, TCPREMOTEHOST, TCPREMOTEINFO) that meet each of them or none. */
 type Clients = readonly (readonly [ip: string, host?: string | undefined, info?: string])[];

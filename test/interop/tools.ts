@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { patience } from "../helpers/patience.ts";
 import { type Home, type Outcome, run } from "../scenarios/home.ts";
 
 /** Where Postfix's test programs are, and the libraries they need; undefined if they are not here. */
@@ -52,6 +53,18 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
+/** Whether anybody listens there. */
+function connects(port: number, host: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ port, host });
+  for (const event of ["connect", "error"] as const)
+    socket.on(event, () => {
+      resolve(event === "connect");
+      socket.destroy();
+    });
+  return promise;
+}
+
 /** A server that runs until stop(). */
 export class Server {
   port = 0;
@@ -84,21 +97,12 @@ export class Server {
   /** Waits until it answers on a port. */
   async answers(port: number, host = "127.0.0.1"): Promise<this> {
     this.port = port;
-    let open = false;
-    await this.#until(() => {
-      const socket = connect({ port, host });
-      socket.on("connect", () => {
-        open = true;
-        socket.destroy();
-      });
-      socket.on("error", () => socket.destroy());
-      return open;
-    });
+    await this.#until(() => connects(port, host));
     return this;
   }
 
-  async #until(isSo: () => boolean): Promise<void> {
-    for (const end = Date.now() + 60_000; !isSo(); await Bun.sleep(30))
+  async #until(isSo: () => boolean | Promise<boolean>): Promise<void> {
+    for (const end = Date.now() + patience * 1000; !(await isSo()); await Bun.sleep(30))
       if (Date.now() > end || this.#child.exitCode !== null)
         throw new Error(`the server did not start: ${this.#child.exitCode}\n${this.log}`);
   }
@@ -157,8 +161,8 @@ export class OpenDirectory {
 }
 
 /** Waits until the home's queue is empty and a user has `count` messages, or more; returns them all. */
-export async function arrived(home: Home, user: string, count: number, seconds = 60): Promise<string[]> {
-  for (const end = Date.now() + seconds * 1000; Date.now() < end; await Bun.sleep(50))
+export async function arrived(home: Home, user: string, count: number): Promise<string[]> {
+  for (const end = Date.now() + patience * 1000; Date.now() < end; await Bun.sleep(50))
     if (home.maildir(user).length >= count && home.queued().length === 0) break;
   if (home.queued().length > 0) throw new Error(`the queue still has ${home.queued().length} files`);
   return home.messages(user);

@@ -7,7 +7,7 @@ import { canUnshare, unshare } from "../helpers/namespace.ts";
 import { needing } from "./tools.ts";
 import type { Observed, Step } from "./two-homes.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(900_000);
 
 const needs = needing("two homes and the DNS, as root", "nsd", "ip");
 describe.skipIf(needs.skip || !canUnshare())(needs.name, () => {

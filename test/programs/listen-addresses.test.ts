@@ -5,7 +5,7 @@ import { netstring } from "../../src/core/wire/netstring.ts";
 import { Resident, ServerHome, type Start, until } from "../helpers/server.ts";
 import { session, steady, Talk } from "../helpers/talk.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 const file = "/proc/net/if_inet6";
 const ipv6 = existsSync(file) && readFileSync(file, "latin1").includes(" lo\n");

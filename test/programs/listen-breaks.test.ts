@@ -7,7 +7,7 @@ import { longText, shortText, ways } from "../helpers/messages.ts";
 import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 /** A state, what the client said before it left, and what it waited for; and how many messages it has finished. */
 type State = readonly [name: string, said: string, heard: string | RegExp, finished: number];

@@ -9,7 +9,7 @@ import { run } from "../helpers/built.ts";
 import { Resident, session } from "../helpers/resident.ts";
 import { Talk } from "../helpers/talk.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(900_000);
 
 const rcpt = Buffer.from("MAIL FROM:<a@b>\r\nRCPT TO:<c@far>\r\nRCPT TO:<c@d>\r\nDATA\r\nQUIT\r\n");
 const replies = (text: string): string => text.replace(/^(\d{3}) .*\r\n/gm, "$1 ").trim();

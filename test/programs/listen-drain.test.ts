@@ -5,7 +5,7 @@ import { longText, shortText, ways } from "../helpers/messages.ts";
 import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 const [smtp] = ways;
 

@@ -7,7 +7,7 @@ import { PrivateHome } from "../helpers/home.ts";
 import { Resident, until } from "../helpers/server.ts";
 import { session, Talk } from "../helpers/talk.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 const login = "USER joe\r\nPASS secret\r\n";
 const count = 3;

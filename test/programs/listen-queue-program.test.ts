@@ -6,7 +6,7 @@ import { longText, shortText, ways } from "../helpers/messages.ts";
 import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, steady, Talk } from "../helpers/talk.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 describe.each(ways)("$program", ({ program, say, accepted }) => {
   let home: ServerHome;

@@ -4,7 +4,7 @@ import { chmodSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { Scratch } from "../helpers/built.ts";
 import { type Home, makeHome, startHome } from "../scenarios/home.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 let home: Home;
 beforeAll(async () => {

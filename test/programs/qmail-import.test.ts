@@ -144,7 +144,7 @@ describe("the addresses get mail", () => {
     expect(place.import().stderr).toBe("");
     const switching = isRoot ? ["setpriv", `--reuid=${nobody}`, `--regid=${nobody}`, "--clear-groups"] : [];
     daemons = new Group([...switching, join(place.home, "rc")], { PATH: "/usr/bin:/bin" }, "ignore");
-  }, 300_000);
+  }, 900_000);
 
   afterAll(async () => {
     await daemons.kill();
@@ -210,7 +210,7 @@ describe("the addresses get mail", () => {
       await until(120, () => idle());
       expect(counts()).toEqual(wanted);
       expect(left()).toEqual([...leaving].sort());
-    }, 300_000);
+    }, 900_000);
   }
 
   /** How many messages there are in a part of the queue that is split. */

@@ -18,6 +18,7 @@ import {
 import { join } from "node:path";
 import { makeFifo } from "../../src/core/sys/libc.ts";
 import { bin } from "../helpers/built.ts";
+import { patience } from "../helpers/patience.ts";
 import { PrivateHome, type Spawner } from "../helpers/spawner.ts";
 
 const uid = process.geteuid?.() ?? 0;
@@ -66,7 +67,7 @@ const large = `Subject: large\n\n${"0123456789abcdef".repeat(25_000)}\n`;
 const writeLarge = () => home.write("queue/mess/7/30", large);
 
 async function until(condition: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 1000 && !condition(); tries++) await Bun.sleep(10);
+  for (let tries = 0; tries < 100 * patience && !condition(); tries++) await Bun.sleep(10);
   expect(condition()).toBe(true);
 }
 

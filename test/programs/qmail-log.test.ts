@@ -10,7 +10,7 @@ import { sampleLog, tai64n } from "../core/log/sample.ts";
 import { bin, run, Scratch } from "../helpers/built.ts";
 import { until } from "../scenarios/home.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 const sample = sampleLog(800);
 const inTai = sample.map(({ time, text }) => `${tai64n(time)} ${text}`);

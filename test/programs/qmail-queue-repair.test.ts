@@ -18,9 +18,10 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { host, PrivateHome, until } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 import { run } from "../scenarios/home.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 const homes: PrivateHome[] = [];
 afterEach(async () => {
@@ -38,7 +39,7 @@ async function waiting(preprocessed: boolean): Promise<PrivateHome> {
   if (preprocessed) {
     writeFileSync(join(home.path, "control/concurrencylocal"), "0\n");
     const daemons = home.start();
-    expect(await until(20, () => files(home, "todo").length === 0)).toBe(true);
+    expect(await until(patience, () => files(home, "todo").length === 0)).toBe(true);
     daemons.signal("SIGTERM");
     await daemons.ended();
     unlinkSync(join(home.path, "control/concurrencylocal"));
@@ -86,7 +87,7 @@ const isEmpty = (home: PrivateHome): boolean =>
 /** Starts the daemons and waits until all messages, or so many, are in the mailbox; whose numbers are in order. */
 async function deliverAll(home: PrivateHome, count = messages): Promise<void> {
   home.start();
-  expect(await until(30, () => home.delivered().length >= count && isEmpty(home))).toBe(true);
+  expect(await until(patience, () => home.delivered().length >= count && isEmpty(home))).toBe(true);
   const subjects = home
     .delivered()
     .map((path) => /^Subject: number (\d+)$/m.exec(readFileSync(path, "latin1"))?.[1]);
@@ -362,7 +363,7 @@ test("while qmail-send runs it is refused, and nothing is changed", async () => 
   writeFileSync(queue(home, "bounce/77"), "");
   home.start();
   expect(
-    await until(10, () => readFileSync(join(home.path, "log"), "latin1").includes("status: local")),
+    await until(patience, () => readFileSync(join(home.path, "log"), "latin1").includes("status: local")),
   ).toBe(true);
   expect(await repair(home)).toMatchObject({
     code: 100,

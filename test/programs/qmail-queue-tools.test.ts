@@ -13,9 +13,10 @@ import {
 import { join } from "node:path";
 import { lockExclusive } from "../../src/core/sys/lock.ts";
 import { type Group, host, PrivateHome, programs, until } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 import { type Outcome, run } from "../scenarios/home.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(900_000);
 
 const asRoot = process.geteuid?.() === 0;
 const stranger = { uid: 65534, gid: 65534 };
@@ -66,7 +67,7 @@ class Waiting extends PrivateHome {
 
   /** Waits for words in the log. */
   async logged(words: string): Promise<void> {
-    if (!(await until(20, () => this.log().includes(words))))
+    if (!(await until(patience, () => this.log().includes(words))))
       throw new Error(`not logged: ${words}\n${this.log()}`);
   }
 }
@@ -226,7 +227,7 @@ async function startIf(running: boolean, home: Waiting, id: string): Promise<Gro
   if (!running) return undefined;
   const daemons = home.start();
   await home.logged("deferral");
-  await until(10, () => home.state(id) === "waiting");
+  await until(patience, () => home.state(id) === "waiting");
   return daemons;
 }
 
@@ -264,7 +265,7 @@ for (const running of [true, false]) {
       scene(async (home, id) => {
         expect(await home.queue("remove", id)).toEqual({ code: 0, stdout: `${id} removed\n`, stderr: "" });
         expect(
-          await until(10, () =>
+          await until(patience, () =>
             home.queued().every((path) => path.includes("/ask/") || path.includes("/hold/")),
           ),
         ).toBe(true);
@@ -287,7 +288,7 @@ for (const running of [true, false]) {
             .map((name) => readFileSync(join(box, name), "utf8"))
             .join("");
         expect(
-          await until(20, () => existsSync(box) && text().includes("<far@remote.example>:\nGrüße.\n")),
+          await until(patience, () => existsSync(box) && text().includes("<far@remote.example>:\nGrüße.\n")),
         ).toBe(true);
       }));
 
@@ -312,7 +313,7 @@ test("held over restarts of qmail-send, then released: tried at once", async () 
     const id = home.inject(far);
     let daemons = home.start();
     await home.logged("deferral");
-    await until(10, () => home.state(id) === "waiting");
+    await until(patience, () => home.state(id) === "waiting");
     home.run("qmail", "queue", "hold", id);
     for (const signal of ["SIGKILL", "SIGTERM"] as const) {
       if (signal === "SIGKILL") await daemons.kill();
@@ -339,7 +340,7 @@ test("retry: also what was deferred", async () => {
     const id = home.inject(far);
     home.start();
     await home.logged("deferral");
-    await until(10, () => home.state(id) === "waiting");
+    await until(patience, () => home.state(id) === "waiting");
     home.run("qmail", "queue", "retry", id);
     await home.logged("starting delivery 2");
   } finally {
@@ -371,12 +372,12 @@ test("orders of several processes at once are all carried out", async () => {
   try {
     const ids = Array.from({ length: 12 }, (_, index) => home.inject([`u${index}@remote.example`]));
     home.start();
-    expect(await until(20, () => home.json("list", "--state", "waiting").length === 12)).toBe(true);
+    expect(await until(patience, () => home.json("list", "--state", "waiting").length === 12)).toBe(true);
     const outcomes = await Promise.all(
       ids.map((id, index) => home.queue(index % 2 === 0 ? "hold" : "remove", id)),
     );
     expect(outcomes.map(({ code }) => code)).toEqual(ids.map(() => 0));
-    expect(await until(10, () => home.ids().length === 6)).toBe(true);
+    expect(await until(patience, () => home.ids().length === 6)).toBe(true);
     expect(home.json("list", "--state", "held").length).toBe(6);
   } finally {
     await home.remove();

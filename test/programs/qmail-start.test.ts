@@ -4,6 +4,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { bin, Scratch } from "../helpers/built.ts";
 import { PrivateHome, readProcess, until } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 
 /** A home whose daemons write down how they were started and then copy their input to their output file. */
 function home(): Scratch {
@@ -102,7 +103,7 @@ test("in a private home of our programs, qmail-send alone is told to remove file
         .filter((pid) => readProcess(pid, "cmdline")?.split("\0")[0]?.endsWith(name))
         .map((pid) => readProcess(pid, "environ")?.includes("\0QMAILSENDCLEANS=1\0") === true);
     const names = ["qmail-send", "qmail-clean", "qmail-lspawn", "qmail-rspawn"];
-    await until(10, () => names.every((name) => told(name).length > 0));
+    await until(patience, () => names.every((name) => told(name).length > 0));
     expect(names.map((name) => told(name))).toEqual([[true], [false], [false], [false]]);
   } finally {
     await home.remove();

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { bin, run as runBuilt, Scratch } from "../helpers/built.ts";
 import { type Home, makeHome, type Running, run, startHome, until } from "../scenarios/home.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 let home: Home;
 let running: Running;

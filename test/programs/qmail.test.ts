@@ -24,7 +24,7 @@ import { version } from "../../src/core/cli/version.ts";
 import { queueLayout } from "../../src/core/queue/layout.ts";
 import { type Outcome, programs, run } from "../scenarios/home.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(900_000);
 
 const scratch = mkdtempSync(join(tmpdir(), "qmail-init-"));
 chmodSync(scratch, 0o755);

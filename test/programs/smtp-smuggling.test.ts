@@ -10,7 +10,7 @@ import { bin, run } from "../helpers/built.ts";
 import { Resident, ServerHome, until } from "../helpers/server.ts";
 import { session, steady } from "../helpers/talk.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 /** A message as the queue program got it: its text behind the Received field, and its envelope. */
 type Message = readonly [text: string, envelope: string];

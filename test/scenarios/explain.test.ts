@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Explanation } from "../../src/core/cli/explain/model.ts";
 import { type Home, makeHome, run, startHome, until } from "./home.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 /** A host that takes every message and remembers for whom. */
 class Sink {

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { programs, run, until } from "./home.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(900_000);
 
 const script = resolve(import.meta.dir, "../../scripts/start.ts");
 const scratch = mkdtempSync(join(tmpdir(), "qmail-start-"));

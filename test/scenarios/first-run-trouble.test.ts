@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Home, makeHome, programs, type Running, run, startHome, until } from "./home.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(900_000);
 
 const asRoot = process.geteuid?.() === 0;
 const message = (subject: string): string => `Subject: ${subject}\n\nbody\n`;

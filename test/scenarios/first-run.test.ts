@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type Home, makeHome, type Running, startHome, until } from "./home.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(900_000);
 
 let home: Home;
 let system: Running;

@@ -22,6 +22,7 @@ import { commandsOf, type Done, Shell, sleep, systemctl } from "../helpers/guide
 import { programs, until } from "../helpers/home.ts";
 import { mountEmpty } from "../helpers/namespace.ts";
 import { pristineSystem } from "../helpers/overlay.ts";
+import { patience } from "../helpers/patience.ts";
 import { SmtpHost } from "../helpers/smtp-host.ts";
 
 const people: Readonly<Record<string, number>> = { ann: 1009, joe: 1008 };
@@ -126,7 +127,7 @@ async function follow(work: string, page: string): Promise<Followed> {
     }
     await prepare(preparations[page] ?? "systemctl start qmail-send");
     // A signal that comes before it has got so far would end it.
-    if (preparations[page] === undefined) await until(30, isListening);
+    if (preparations[page] === undefined) await until(patience, isListening);
   }
   const relay = page === "guide-smarthost.7" ? await SmtpHost.start() : undefined;
   const homes = ["/var/qmail", "/srv/mail/qmail", join(work, "ann/mail")];
@@ -134,9 +135,9 @@ async function follow(work: string, page: string): Promise<Followed> {
   for (const { root: asRoot, text } of commandsOf(page)) {
     const command = relay === undefined ? text : text.replace("relay.example.net", `127.0.0.1:${relay.port}`);
     done.push(await (asRoot ? root : ann).run(command));
-    if (text.startsWith("sleep ")) await until(60, () => homes.every(isIdle));
+    if (text.startsWith("sleep ")) await until(patience, () => homes.every(isIdle));
   }
-  await until(60, () => homes.every(isIdle));
+  await until(patience, () => homes.every(isIdle));
   const mail = { ann: texts(`${work}/ann/Maildir/new`), joe: texts(`${work}/joe/Maildir/new`) };
   return { done, mail, relayed: relay?.size ?? 0 };
 }

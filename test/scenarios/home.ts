@@ -5,6 +5,7 @@
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { patience } from "../helpers/patience.ts";
 
 /** Directory of the executables under test. */
 export const programs = resolve(process.env.QMAIL_TS_BIN ?? join(import.meta.dir, "../../dist/bin"));
@@ -134,11 +135,11 @@ export async function makeHome(options: HomeOptions = {}): Promise<Home> {
   return new Home(path, host, first, scratch);
 }
 
-/** Waits until `condition` holds; throws with the words after `milliseconds`. */
-export async function until(words: string, condition: () => boolean, milliseconds = 10_000): Promise<void> {
-  const end = Date.now() + milliseconds;
+/** Waits until `condition` holds; throws with the words if it never does. */
+export async function until(words: string, condition: () => boolean, seconds = patience): Promise<void> {
+  const end = performance.now() + seconds * 1000;
   while (!condition()) {
-    if (Date.now() > end) throw new Error(`waited ${milliseconds} ms in vain: ${words}`);
+    if (performance.now() > end) throw new Error(`waited ${seconds} seconds in vain: ${words}`);
     await Bun.sleep(15);
   }
 }
@@ -179,10 +180,10 @@ export class Running {
   }
 
   /** Waits for a log line. */
-  async logged(pattern: RegExp | string, milliseconds?: number): Promise<void> {
+  async logged(pattern: RegExp | string): Promise<void> {
     const there = () => (typeof pattern === "string" ? this.#log.includes(pattern) : pattern.test(this.#log));
     try {
-      await until(`log line ${pattern}`, there, milliseconds);
+      await until(`log line ${pattern}`, there);
     } catch (failure) {
       throw new Error(`${failure}\nthe log:\n${this.#log}`);
     }

@@ -103,7 +103,7 @@ export async function idle(connections: number, transactions: number): Promise<I
   const [dribbler, dribbled] = await dribbling;
   for (const talk of talks) talk.say("NOOP\r\n");
   const isAlive = (talk: Talk): boolean => talk.text.endsWith("250 test.example\r\n250 ok\r\n") && !talk.over;
-  await until("idle clients are answered", () => talks.every((talk) => isAlive(talk) || talk.over), 60);
+  await until("idle clients are answered", () => talks.every((talk) => isAlive(talk) || talk.over));
   const alive = talks.filter(isAlive).length;
   for (const talk of talks) talk.socket.destroy();
   const queued = home.queued().length;

@@ -6,6 +6,7 @@
 import { statSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Group, host, PrivateHome, readProcess } from "../helpers/home.ts";
+import { patience } from "../helpers/patience.ts";
 
 export interface Passage {
   /** Bytes that were delivered. */
@@ -32,7 +33,7 @@ export async function largeMessage(megabytes: number): Promise<Passage> {
       "ignore",
     );
     const peaks: Record<string, number> = {};
-    const limit = Date.now() + (60 + megabytes) * 1000;
+    const limit = Date.now() + (patience + megabytes) * 1000;
     while (Date.now() < limit && (home.delivered().length === 0 || home.queued().length > 0)) {
       for (const pid of [...daemons.processes(), ...sender.processes()]) note(pid, peaks);
       await Bun.sleep(20);

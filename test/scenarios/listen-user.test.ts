@@ -8,7 +8,7 @@ import { canUnshare, unshare } from "../helpers/namespace.ts";
 import { nofiles, userNumbers } from "../helpers/users.ts";
 import { type Identity, joe, type Observed } from "./listen-user.ts";
 
-setDefaultTimeout(300_000);
+setDefaultTimeout(900_000);
 
 const { qmaild = -1, qmailq = -1 } = userNumbers;
 const none = "0".repeat(16);

@@ -7,7 +7,7 @@ import { canUnshare, unshare } from "../helpers/namespace.ts";
 import { qmailGroup, userNumbers } from "../helpers/users.ts";
 import type { Observed } from "./queue-tools-system.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(900_000);
 
 const { qmailq, qmails } = userNumbers;
 

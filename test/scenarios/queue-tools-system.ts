@@ -19,6 +19,7 @@ import { join } from "node:path";
 import { Group, host, programs, until } from "../helpers/home.ts";
 import { layOutQueue } from "../helpers/layout.ts";
 import { mountEmpty, privateSystem } from "../helpers/namespace.ts";
+import { patience } from "../helpers/patience.ts";
 import { qmailGroup, userNumbers } from "../helpers/users.ts";
 
 const home = "/var/qmail";
@@ -129,7 +130,7 @@ async function observe(work: string): Promise<Observed> {
     chmodSync(log, 0o666);
     return new Group([join(home, "bin/qmail-start"), "./Maildir/", ...logger], environment, "ignore");
   };
-  const logged = (words: RegExp) => until(30, () => words.test(readFileSync(log, "latin1")));
+  const logged = (words: RegExp) => until(patience, () => words.test(readFileSync(log, "latin1")));
   const stop = async (daemons: Group) => {
     daemons.signal("SIGTERM");
     await daemons.ended();

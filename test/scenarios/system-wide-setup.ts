@@ -22,6 +22,7 @@ import { join } from "node:path";
 import { Group, host, programs, until } from "../helpers/home.ts";
 import { mountEmpty } from "../helpers/namespace.ts";
 import { pristineSystem } from "../helpers/overlay.ts";
+import { patience } from "../helpers/patience.ts";
 
 const home = "/var/qmail";
 const joe = 1008;
@@ -206,7 +207,7 @@ async function joeSends(command: string[], text: string): Promise<number> {
 /** Starts the mail system until it is so, and ends it. */
 async function whileRunning(isSo: () => boolean): Promise<void> {
   const daemons = new Group([`${home}/rc`], {}, "ignore");
-  await until(30, isSo);
+  await until(patience, isSo);
   daemons.signal("SIGTERM");
   await daemons.ended();
   await daemons.kill();

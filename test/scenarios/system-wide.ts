@@ -24,6 +24,7 @@ import { Group, host, programs, readProcess, until } from "../helpers/home.ts";
 import { installLauncher } from "../helpers/launcher.ts";
 import { layOutQueue } from "../helpers/layout.ts";
 import { mountEmpty, privateSystem } from "../helpers/namespace.ts";
+import { patience } from "../helpers/patience.ts";
 import { nofiles, qmailGroup, userNumbers } from "../helpers/users.ts";
 
 const home = "/var/qmail";
@@ -150,7 +151,7 @@ async function lookAtWaiting(): Promise<Observed["waiting"]> {
     gid: joe,
   } as Bun.SpawnOptions.OptionsObject<"pipe", "ignore", "ignore">);
   // The launcher has become the program once the executable is another one.
-  await until(5, () => readProcess(child.pid, "maps")?.includes("qmail-ts") === true);
+  await until(patience, () => readProcess(child.pid, "maps")?.includes("qmail-ts") === true);
   const secureMode = 23;
   const waiting = {
     ids: idsOf(child.pid),
@@ -245,8 +246,8 @@ async function observe(work: string): Promise<Observed> {
   await asJoe(`${home}/bin/qmail-inject friends@${host} nobody-here@${host}`, {
     input: "Subject: second\n\nHi.\n",
   });
-  await until(30, () => mailOf(work, "ann").length >= 5 && mailOf(work, "joe").length >= 1);
-  await until(10, () => Object.keys(queueFiles(join(home, "queue"))).length === 0);
+  await until(patience, () => mailOf(work, "ann").length >= 5 && mailOf(work, "joe").length >= 1);
+  await until(patience, () => Object.keys(queueFiles(join(home, "queue"))).length === 0);
   const explained = await explain(work);
   const processes = daemons.processes().map((pid) => [nameOf(pid), idsOf(pid)] as const);
   const isWarm = (name: string): boolean => name === "qmail-local";

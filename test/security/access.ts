@@ -8,6 +8,7 @@
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { hashPassword } from "../../src/core/users/poppasswd.ts";
+import { patience } from "../helpers/patience.ts";
 import { Talk } from "../helpers/talk.ts";
 import {
   ann,
@@ -318,7 +319,7 @@ async function observe(work: string): Promise<Access> {
 
   const check = Bun.spawnSync([`${home}/bin/qmail`, "check"], { env: { PATH: "/usr/bin:/bin" } });
   await machine.end();
-  await until(5, () => processes().every(({ name }) => !name.startsWith("qmail-")));
+  await until(patience, () => processes().every(({ name }) => !name.startsWith("qmail-")));
   return {
     files: byFile,
     processes: byProcess,

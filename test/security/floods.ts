@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { hashPassword } from "../../src/core/users/poppasswd.ts";
+import { patience } from "../helpers/patience.ts";
 import { session, Talk } from "../helpers/talk.ts";
 import {
   asSomebody,
@@ -45,7 +46,7 @@ async function annGets(machine: Machine, sender: string): Promise<boolean> {
   const box = `${homeOf(machine.work, "ann")}/Maildir/new`;
   const before = readdirSync(box).length;
   queue(machine.work, idsOf("ann"), sender, [`ann@${host}`]);
-  return await until(20, () => readdirSync(box).length > before);
+  return await until(patience, () => readdirSync(box).length > before);
 }
 
 /** joe stops the process that delivers his mail, and has as much sent to him as can be under way at a time. */

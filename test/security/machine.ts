@@ -18,6 +18,7 @@ import { Group, host, programs, readProcess, until } from "../helpers/home.ts";
 import { canCompile } from "../helpers/launcher.ts";
 import { bind, canUnshare, mountEmpty, unshare } from "../helpers/namespace.ts";
 import { pristineSystem } from "../helpers/overlay.ts";
+import { patience } from "../helpers/patience.ts";
 
 export const home = "/var/qmail";
 export const logFile = "/var/log/qmail-send/current";
@@ -146,13 +147,13 @@ export class Machine {
 
   /** Waits until something is so; what was waited for in vain, the log may tell. */
   async until(isSo: () => boolean): Promise<void> {
-    if (!(await until(60, isSo))) throw new Error(`waited in vain: ${isSo}\n${this.log.slice(-3000)}`);
+    if (!(await until(patience, isSo))) throw new Error(`waited in vain: ${isSo}\n${this.log.slice(-3000)}`);
   }
 
   /** Starts a server, and waits until it takes connections. */
   async serve(port: number, ...command: string[]): Promise<void> {
     this.#servers.push(new Group(command, { PATH: `${home}/bin:/usr/bin:/bin` }, "ignore"));
-    if (!(await until(20, () => isServed(port)))) throw new Error(`nobody listens at ${port}`);
+    if (!(await until(patience, () => isServed(port)))) throw new Error(`nobody listens at ${port}`);
   }
 
   async end(): Promise<void> {
@@ -225,7 +226,7 @@ export async function theProcess(
   also: (process: Process) => boolean = () => true,
 ): Promise<Process> {
   let found: Process[] = [];
-  await until(20, () => {
+  await until(patience, () => {
     found = processes().filter((process) => process.name === name && also(process));
     return found.length > 0;
   });

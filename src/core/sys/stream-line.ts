@@ -59,8 +59,10 @@ export class StreamLine implements Line, Waiting {
     const line = new StreamLine();
     const begun = performance.now();
     const place = { hostname: formatIp(address), port: port & 0xffff, allowHalfOpen: true };
-    // What came of it is told to the line; of what failed before there was a socket, only the promise knows.
-    Bun.connect({ ...place, data: line, socket: StreamLine.#events }).catch(() => line.#lose());
+    // What comes of the socket is told to the line; of what failed before there was one, only the promise knows.
+    Bun.connect({ ...place, data: line, socket: StreamLine.#events }).catch(() => {
+      if (line.#socket === undefined) line.#lose();
+    });
     try {
       await line.#until(() => line.#socket !== undefined || line.#lost, seconds, "connect");
       if (line.#lost) throw connectFailure(performance.now() - begun);

@@ -106,6 +106,11 @@ export class FirstAttempts {
     return this.#attempts.size === 0 ? Number.POSITIVE_INFINITY : this.#looked + 1;
   }
 
+  /** ALRM: what was not delivered is due as soon as its lists are there; the log has told of it already. */
+  retryAll(): void {
+    for (const [id, { needy }] of this.#attempts) if (needy) this.#jobs.repeat(id);
+  }
+
   /** Starts all deliveries of a message; there have to be as many slots. */
   start(envelope: Envelope): void {
     const { log, now } = this.#context;

@@ -181,6 +181,7 @@ export class Manager {
   /** ALRM: every message is due. */
   retryAll(now: number): void {
     this.#context.schedule.makeAllDue(now);
+    this.#first.retryAll();
   }
 
   /** HUP: this is where recipients go from now on. */

@@ -11,7 +11,7 @@ import {
 import { HostList } from "../../../src/core/control/rcpthosts.ts";
 import { Scratch } from "../../helpers/built.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(900_000);
 
 const scratch = new Scratch();
 const before = process.env.QMAILHOME;

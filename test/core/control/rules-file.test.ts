@@ -5,7 +5,7 @@ import { CdbMaker } from "../../../src/core/bytes/cdb.ts";
 import { RulesFile } from "../../../src/core/control/rules-file.ts";
 import { Scratch } from "../../helpers/built.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(900_000);
 
 const scratch = new Scratch();
 afterAll(() => scratch[Symbol.dispose]());

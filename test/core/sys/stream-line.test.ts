@@ -1,5 +1,5 @@
 /** Connections on the runtime's own sockets: bounds both ways, ends, silence, and whoever refuses. */
-import { afterEach, expect, test } from "bun:test";
+import { afterEach, expect, spyOn, test } from "bun:test";
 import { createServer, type Server, type Socket } from "node:net";
 import { StreamLine } from "../../../src/core/sys/stream-line.ts";
 
@@ -122,6 +122,22 @@ test("a broken connection is an error to who reads and who writes", async () => 
   expect(await code(line.receive(buffer, 5))).toBe("ECONNRESET");
   expect(await code((async () => await line.send(buffer, 5))())).toBe("ECONNRESET");
   expect(line.quiet).toBe(false);
+  line.close();
+});
+
+test("what the runtime says of a connect after the socket opened breaks nothing", async () => {
+  const connect = Bun.connect;
+  const spy = spyOn(Bun, "connect").mockImplementation((async (
+    options: Bun.TCPSocketConnectOptions<unknown>,
+  ) => {
+    await connect(options);
+    throw new Error("late");
+  }) as unknown as typeof connect);
+  const { line, partner } = await connected().finally(() => spy.mockRestore());
+  await Bun.sleep(0);
+  partner.end("220 hello\r\n");
+  await line.send(Buffer.from("QUIT\r\n"), 5);
+  expect((await receiveAll(line)).toString()).toBe("220 hello\r\n");
   line.close();
 });
 

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { connect, type Socket } from "node:net";
+import { patience } from "../../helpers/patience.ts";
 import { password, type World } from "./world.ts";
 
 const digest = (text: string): string => createHash("sha256").update(text, "latin1").digest("hex");
@@ -25,7 +26,7 @@ class Talk {
   }
 
   async until(pattern: RegExp): Promise<string> {
-    for (const end = Date.now() + 30_000; ; await Bun.sleep(2)) {
+    for (const end = Date.now() + patience * 1000; ; await Bun.sleep(2)) {
       const found = pattern.exec(this.#got);
       if (found !== null) {
         const text = this.#got.slice(0, found.index + found[0].length);
@@ -132,7 +133,7 @@ export async function crowd(world: World): Promise<string> {
     }
   };
   await Promise.all([deliver(), deliver(), pop(), imap()]);
-  await world.settled(() => true, 60);
+  await world.settled();
   const left = new Set<number>();
   for (const path of world.maildir("ann")) {
     const text = await Bun.file(path).bytes();

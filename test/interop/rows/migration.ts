@@ -40,7 +40,7 @@ async function adopt(world: World): Promise<string> {
   world.control("smtproutes", `:127.0.0.1:${relay.port}\n`);
   world.start();
   // What was deferred is due in some minutes.
-  await until("the fresh messages", () => world.log.includes("end msg"), 60_000);
+  await until("the fresh messages", () => world.log.includes("end msg"));
   world.signal("SIGALRM");
   await world.settled();
   const texts = world.maildir("ann").map((path) => readFileSync(path, "latin1"));

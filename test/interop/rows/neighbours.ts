@@ -1,7 +1,7 @@
 /** Mail systems of others as the next host, in both directions. What each of them needs is in its own file. */
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { until } from "../../scenarios/home.ts";
+import { patience } from "../../helpers/patience.ts";
 import type { Row } from "./row.ts";
 import { has, session, type World } from "./world.ts";
 
@@ -196,16 +196,11 @@ export function makeBox(owner: string): void {
   }
 }
 
-/** Waits until a server answers. */
-export async function answering(world: World, port = 25): Promise<void> {
-  let open = false;
-  await until("the neighbour", () => {
-    world.smtp("QUIT\n", address, port).then(
-      (replies) => {
-        open ||= replies.startsWith("220");
-      },
-      () => undefined,
-    );
-    return open;
-  });
+/** Waits until a server greets. One connection at a time, to its end: a server has only so many for a client. */
+export async function answering(world: World, host = address, port = 25): Promise<void> {
+  for (const end = Date.now() + patience * 1000; ; await Bun.sleep(30)) {
+    const replies = await world.smtp("QUIT\n", host, port).catch(() => "");
+    if (replies.startsWith("220")) return;
+    assert.ok(Date.now() < end, `no greeting at ${host}:${port}`);
+  }
 }

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { recipesOf, Shell, sleep, systemctl } from "../../helpers/guide.ts";
+import { patience } from "../../helpers/patience.ts";
 import { ann } from "../../scenarios/system-wide.ts";
 import type { Row } from "./row.ts";
 import { searchPath, type World } from "./world.ts";
@@ -16,6 +17,8 @@ export interface Recipe {
   needs: readonly string[];
   /** What the machine has that the recipe counts on, beside the mail system. */
   before?: (world: World) => Promise<void> | void;
+  /** Waits for what systemctl started, or what a pause is for: it may take its time to answer. */
+  ready?: (world: World) => Promise<void>;
 }
 
 /** What `systemctl restart NAME` does for services of the machine, beside those whose units are in /etc. */
@@ -33,7 +36,10 @@ function tool(world: World, name: string, script: string): void {
   writeFileSync(`${place}/${name}`, script, { mode: 0o755 });
 }
 
-async function follow(world: World, { page, title, before }: Recipe): Promise<string> {
+/** What looks for mail that has to come, perhaps by way of others. */
+const search = /(?<!! )\bgrep -r '[^']*' ~\/\w+/;
+
+async function follow(world: World, { page, title, before, ready }: Recipe): Promise<string> {
   const commands = recipesOf(page).get(title) ?? [];
   assert.ok(commands.length > 0, `${page} has no commands under ${title}`);
   await before?.(world);
@@ -44,17 +50,32 @@ async function follow(world: World, { page, title, before }: Recipe): Promise<st
   const root = new Shell({ PATH: path, HOME: "/root", USER: "root", LOGNAME: "root" }, world.work, 0);
   const person = new Shell({ PATH: path, HOME: home, USER: "ann", LOGNAME: "ann" }, home, ann);
   try {
-    for (const { root: asRoot, text } of commands) {
-      const { code, output } = await (asRoot ? root : person).run(text);
-      assert.equal(code, 0, `${text}\nexit ${code}\n${output}\n${world.log.slice(-2000)}`);
-      // A pause is meant for a machine that is not busy.
-      if (text.startsWith("sleep ") && existsSync("/var/qmail/queue/mess")) await world.settled();
+    for (const [index, { root: asRoot, text }] of commands.entries()) {
+      const shell = asRoot ? root : person;
+      const [searching] = search.exec(text) ?? [];
+      if (searching !== undefined) await found(shell, searching);
+      // What a pause is for is waited for itself, however long that takes; but what must not come gets its time.
+      const isPause = text.startsWith("sleep ");
+      if (!isPause || commands.slice(index).some((command) => command.text.startsWith("! "))) {
+        const { code, output } = await shell.run(text);
+        assert.equal(code, 0, `${text}\nexit ${code}\n${output}\n${world.log.slice(-2000)}`);
+      }
+      if (isPause && existsSync("/var/qmail/queue/mess")) await world.settled();
+      if (isPause || text.startsWith("systemctl restart ")) await ready?.(world);
     }
   } finally {
     for (const shell of [root, person]) shell.end();
     for (const name of readdirSync(home)) if (!were.has(name)) rmSync(`${home}/${name}`, { recursive: true });
   }
   return `${commands.length} commands, as printed`;
+}
+
+/** Waits until it is found. */
+async function found(shell: Shell, searching: string): Promise<void> {
+  for (const end = Date.now() + patience * 1000; ; await Bun.sleep(100)) {
+    if ((await shell.run(`${searching} >/dev/null`)).code === 0) return;
+    assert.ok(Date.now() < end, `waited in vain: ${searching}`);
+  }
 }
 
 /** The row of a recipe. */

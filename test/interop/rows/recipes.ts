@@ -1,16 +1,42 @@
 /** The recipes in the guides of the manual: every one of them is a row. */
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { programs } from "../../helpers/home.ts";
+import { until } from "../../scenarios/home.ts";
 import type { Unpacked } from "../unpack.ts";
 import { installExim } from "./exim.ts";
+import { answering } from "./neighbours.ts";
 import { installNullmailer } from "./nullclients.ts";
 import { installOpensmtpd } from "./opensmtpd.ts";
 import { installPostfix } from "./postfix.ts";
 import { type Recipe, rowOf, units } from "./recipe.ts";
 import type { Group } from "./row.ts";
-import { password, qmail, type World } from "./world.ts";
+import { nextSecond, password, qmail, type World } from "./world.ts";
 
 type Rest = readonly [title: string, packages: Recipe["packages"], ...needs: string[]];
+
+/** Where a recipe's server greets, by its heading. */
+const servers: Readonly<Record<string, readonly [host: string, port: number]>> = {
+  tcpserver: ["127.0.0.1", 2526],
+  inetd: ["127.0.0.1", 25],
+  tcpd: ["127.0.0.1", 2527],
+  daemontools: ["127.0.0.1", 25],
+  "softlimit and envdir": ["127.0.0.1", 2525],
+  runit: ["127.0.0.1", 25],
+  s6: ["127.0.0.1", 25],
+  Postfix: ["192.0.2.2", 25],
+  "QMQP with Postfix": ["192.0.2.2", 25],
+  Exim: ["192.0.2.2", 25],
+  OpenSMTPD: ["192.0.2.2", 25],
+};
+
+/** Waits for it, for qmail-send's log where the recipe has a supervisor that keeps it, for what qmail-pop3d may list. */
+async function ready(world: World, name: string, title: string): Promise<void> {
+  const server = servers[title];
+  if (server !== undefined) await answering(world, ...server);
+  const log = "/var/log/qmail-send";
+  if (existsSync(log)) await until("qmail-send's log", () => existsSync(`${log}/current`));
+  if (name === "readers") await nextSecond();
+}
 
 /** What the recipes count on: mail for mail.example.org is for the users of this host. */
 async function open(world: World): Promise<void> {
@@ -25,7 +51,13 @@ const group = (name: string, recipes: readonly Rest[], more: Partial<Group> = {}
   open,
   ...more,
   rows: recipes.map(([title, packages, ...needs]) =>
-    rowOf({ page: `guide-${name.split("-")[0]}.7`, title, packages, needs }),
+    rowOf({
+      page: `guide-${name.split("-")[0]}.7`,
+      title,
+      packages,
+      needs,
+      ready: (world) => ready(world, name, title),
+    }),
   ),
 });
 
@@ -108,7 +140,7 @@ const supervised = (...scan: string[]): Partial<Group> => ({
   open: async (world) => {
     chmodSync(world.work, 0o755);
     await world.must("root", [`${programs}/qmail`, "setup", "--host", "mail.example.org"]);
-    units(world, { inetd: "inetd -i & sleep 1" });
+    units(world, { inetd: "inetd -i &" });
     const directory = scan.at(-1);
     if (directory === undefined) return;
     mkdirSync(directory, { recursive: true });

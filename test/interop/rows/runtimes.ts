@@ -17,7 +17,7 @@ const node = Bun.spawnSync(["node", "--version"]).stdout.toString().trim().slice
 /** Runs them; how many passed. */
 async function outside({ direction }: Row): Promise<string> {
   const [file = "", ...words] = tests[direction] ?? [];
-  const command = [process.execPath, "test", "--timeout=300000", `./test/${file}.test.ts`, ...words];
+  const command = [process.execPath, "test", "--timeout=900000", `./test/${file}.test.ts`, ...words];
   const root = resolve(import.meta.dir, "../../..");
   const child = Bun.spawn(command, { cwd: root, stdio: ["ignore", "pipe", "pipe"] });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { patience } from "../../helpers/patience.ts";
 import { until } from "../../scenarios/home.ts";
 import { Server } from "../tools.ts";
 import type { Group, Row } from "./row.ts";
@@ -120,7 +121,7 @@ async function supervised(world: World, how: Supervisor): Promise<string> {
   const log = async (name: string) =>
     world.must("root", how.decode, { stdin: readFileSync(join(logs, name, "current")) });
   const smtpIsUp = async () => {
-    for (const end = Date.now() + 60_000; ; await Bun.sleep(50)) {
+    for (const end = Date.now() + patience * 1000; ; await Bun.sleep(50)) {
       const reply = await world.smtp("QUIT\n").catch(() => "");
       if (reply.startsWith("220 ")) return;
       assert.ok(Date.now() < end, `no qmail-smtpd: ${scan.log}${readdirSync(services)}`);
@@ -155,14 +156,18 @@ async function supervised(world: World, how: Supervisor): Promise<string> {
     has(await world.one("ann"), "\nSubject: later\n");
     // TERM: it ends, and is started again.
     await world.must("root", how.signal(send, "TERM"));
-    for (const end = Date.now() + 60_000; [first, undefined].includes(await pid()); await Bun.sleep(50))
+    for (
+      const end = Date.now() + patience * 1000;
+      [first, undefined].includes(await pid());
+      await Bun.sleep(50)
+    )
       assert.ok(Date.now() < end, "it was not started again");
     await deliver("ann@test.example");
     has(await log("send"), /^\d{4}-\d\d-\d\d[ _T]\d\d:\d\d:\d\d\.\d+ new msg \d+$/m, / status: exiting$/m);
     has(await log("smtpd"), / tcpserver: ok \d+ /);
     await world.must("root", how.down(join(services, "smtpd")));
     await world.must("root", how.down(send));
-    for (const end = Date.now() + 60_000; (await pid()) !== undefined; await Bun.sleep(50))
+    for (const end = Date.now() + patience * 1000; (await pid()) !== undefined; await Bun.sleep(50))
       assert.ok(Date.now() < end, "it does not end");
     return "up, HUP, ALRM, TERM and again, down; the log has its stamps";
   } catch (error) {

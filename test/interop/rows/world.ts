@@ -24,6 +24,7 @@ import { join } from "node:path";
 import { host, Group as ProcessGroup } from "../../helpers/home.ts";
 import { installLauncher } from "../../helpers/launcher.ts";
 import { bind, mountEmpty, privateSystem } from "../../helpers/namespace.ts";
+import { patience } from "../../helpers/patience.ts";
 import { nofiles, userNumbers } from "../../helpers/users.ts";
 import { type Outcome, run, until } from "../../scenarios/home.ts";
 import { ann, install, joe, makePeople } from "../../scenarios/system-wide.ts";
@@ -286,9 +287,9 @@ export class World {
   }
 
   /** Waits until the queue is empty, and something else is so. */
-  async settled(also: () => boolean = () => true, seconds = 60): Promise<void> {
+  async settled(also: () => boolean = () => true): Promise<void> {
     try {
-      await until("the deliveries", () => also() && this.idle, seconds * 1000);
+      await until("the deliveries", () => also() && this.idle);
     } catch (failure) {
       throw new Error(`${failure}\nqueue: ${this.#queued()}\nlog:\n${this.log.slice(-2000)}`);
     }
@@ -299,7 +300,7 @@ export class World {
     const people = ["joe", "ann"] as const;
     for (const who of people)
       for (const name of readdirSync(this.at(who))) if (name.startsWith(".qmail")) rmSync(this.at(who, name));
-    for (const end = Date.now() + 10_000; !this.idle && Date.now() < end; await Bun.sleep(100))
+    for (const end = Date.now() + patience * 1000; !this.idle && Date.now() < end; await Bun.sleep(100))
       this.signal("SIGALRM");
     for (const who of people) for (const path of this.maildir(who)) rmSync(path);
   }

@@ -20,6 +20,7 @@ import { pullTrigger } from "../../../src/core/queue/trigger.ts";
 import { makeFifo, pipe } from "../../../src/core/sys/libc.ts";
 import { bin, Scratch } from "../../helpers/built.ts";
 import { layOutQueue, split } from "../../helpers/layout.ts";
+import { patience } from "../../helpers/patience.ts";
 
 /** A delivery that a spawner was told to try. */
 interface Command {
@@ -115,8 +116,8 @@ class Mail {
     writeSync(fd, Buffer.concat([Buffer.of(slot), Buffer.from(`${text}\0`)]));
   }
 
-  async logged(words: string | RegExp, milliseconds = 8000): Promise<void> {
-    const end = Date.now() + milliseconds;
+  async logged(words: string | RegExp): Promise<void> {
+    const end = Date.now() + patience * 1000;
     while (typeof words === "string" ? !this.log.includes(words) : !words.test(this.log)) {
       if (Date.now() > end) throw new Error(`not logged: ${words}\n${this.log.slice(-2000)}`);
       await Bun.sleep(5);
@@ -241,7 +242,7 @@ test("the trigger wakes it, and a message goes through", async () => {
   await mail.logged("status: local 0/10 remote 0/20\n");
   const id = mail.submit(["joe@here.example", "ann@there.example"]);
   mail.trigger();
-  await mail.logged(`end msg ${id}\n`, 2000);
+  await mail.logged(`end msg ${id}\n`);
   expect(await mail.stop()).toBe(0);
   expect(mail.left()).toEqual([]);
 });
@@ -303,7 +304,7 @@ test("killed during first attempts, a second after one was done: only the other 
   const id = mail.submit(["done@here.example", "open@here.example"]);
   mail.trigger();
   await mail.logged("success");
-  const until = Date.now() + 8000;
+  const until = Date.now() + patience * 1000;
   while (mail.left().includes(`todo/${id}`) && Date.now() < until) await Bun.sleep(20);
   mail.child?.kill("SIGKILL");
   await mail.ended();
@@ -340,7 +341,7 @@ test("a spawner that hears nothing any more, but keeps its reports open, ends it
   mail.scratch.write(`queue/info/${id % split}/${id}`, "Fs@there.example\0");
   mail.scratch.write(`queue/local/${id % split}/${id}`, "Tjoe@here.example\0");
   mail.start([120, 120], {}, true);
-  await mail.logged("status: exiting\n", 2000);
+  await mail.logged("status: exiting\n");
   expect(mail.log).toContain("alert: oh no! lost spawn connection! dying...\n");
   expect(await mail.ended()).toBe(0);
 });

@@ -3,7 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { formatOrder, readPaper, type Verb } from "../../../src/core/queue/order-words.ts";
 import { type Behaviour, failure, World } from "./simulation.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(900_000);
 
 /** What each recipient's name says happens to it, after so many seconds. */
 function fates(seconds: (recipient: string) => number = () => 1): NonNullable<Behaviour["deliver"]> {
@@ -96,6 +96,22 @@ test("a message with one recipient who is not reached has its lists, by its birt
   world.run(birth + 100);
   expect(world.attempts.map(({ at, recipient }) => [at - birth, recipient]).at(-1)).toEqual([
     100,
+    "later@here.example",
+  ]);
+});
+
+test("ALRM after a deferral that the log has told of, before there are lists: tried again at once", () => {
+  const world = straightWorld({ cleanAfter: () => 7, deliver: fates(() => 2) });
+  const birth = world.now;
+  const id = world.submit("s@there.example", ["joe@here.example", "later@here.example"]);
+  world.run(birth + 3);
+  expect(world.log).toContain(": deferral: ");
+  expect(world.disk.files.has(`todo/${id}`)).toBe(true);
+  world.manager.retryAll(world.now);
+  world.run(birth + 20);
+  expect(world.attempts.map(({ recipient }) => recipient)).toEqual([
+    "joe@here.example",
+    "later@here.example",
     "later@here.example",
   ]);
 });

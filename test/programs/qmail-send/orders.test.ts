@@ -3,7 +3,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { formatOrder, type Order, readPaper, type Verb } from "../../../src/core/queue/order-words.ts";
 import { type Attempt, type Behaviour, failure, World } from "./simulation.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(900_000);
 
 const later = { report: "Zlater\n", after: 1 };
 
