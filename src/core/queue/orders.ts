@@ -203,7 +203,8 @@ function removeMessage(id: bigint, { disk, keeper }: Desk, traces: Traces): void
     const path = disk.path(directory, id);
     if (disk.status(path) === undefined) continue;
     disk.remove(path);
-    traces.directories.push(dirname(path));
+    // A bounce that comes back is nobody's without info.
+    if (directory !== "bounce") traces.directories.push(dirname(path));
   }
   if (isNew(id, disk)) {
     keeper.clean(`todo/${id}`);
