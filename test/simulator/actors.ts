@@ -265,7 +265,7 @@ interface Order {
 }
 
 /** Both spawners, and who delivers for them. */
-class Deliveries {
+export class Deliveries {
   readonly #world: World;
   #worker: Process | undefined;
   /** Recipients that are being tried, for the qmail-send that asked. */
