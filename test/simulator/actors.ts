@@ -298,9 +298,11 @@ export class Deliveries {
     const attempt = truth.attempts.get(recipient) ?? 0;
     truth.attempts.set(recipient, attempt + 1);
     const { what = "fail", number = 0, box = "" } = addressed(recipient) ?? {};
-    if (what !== "s" && truth.held.has(number))
+    // Who got it, or failed, may be tried once more after a crash, whatever was ordered for those that were left.
+    const again = truth.excuses > 0 && attempt > 0 && this.#outcome(what, attempt - 1) !== "Z";
+    if (what !== "s" && !again && truth.held.has(number))
       this.#world.problem(`${recipient} is tried though it is held`);
-    if (what !== "s" && truth.over.has(number))
+    if (what !== "s" && !again && truth.over.has(number))
       this.#world.problem(`${recipient} is tried though it was removed`);
     const outcome = this.#outcome(what, attempt);
     if (outcome !== "K") {
