@@ -147,7 +147,12 @@ function numberOf(disk: Disk, id: string): number {
 function truthAfterCut({ disk, truth }: World): Truth {
   const copy = truth.copy();
   copy.excuses++;
-  for (const name of [...copy.given].sort()) {
+  const asked = [...disk.filesBelow(`${queue}/ask`)].flatMap(
+    ([path]) => /([^/]+)\.(?:ask|act)$/.exec(path)?.[1] ?? [],
+  );
+  for (const name of asked.sort()) {
+    // One that is just being given may be carried out, or not.
+    const isGiven = copy.given.has(name);
     const file = disk.find(`${queue}/ask/${name}.ask`) ?? disk.find(`${queue}/ask/${name}.act`);
     const records = file?.data.toString("latin1").split("\0") ?? [];
     // With answers it is carried out, and what it did is durable.
@@ -157,10 +162,10 @@ function truthAfterCut({ disk, truth }: World): Truth {
       const message = disk.find(`${queue}/mess/${Number(id) % 3}/${id}`);
       if (id === "" || message?.modified.toString() !== identity) continue;
       const number = numberOf(disk, id);
-      if (records[0] === "vhold") copy.held.add(number);
+      if (records[0] === "vhold" && isGiven) copy.held.add(number);
       if (records[0] === "vhold") copy.released.delete(number);
       if (records[0] === "vrelease") copy.held.delete(number);
-      if (records[0] === "vremove" || records[0] === "vbounce") copy.over.add(number);
+      if (isGiven && (records[0] === "vremove" || records[0] === "vbounce")) copy.over.add(number);
     }
   }
   return copy;
