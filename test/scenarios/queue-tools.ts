@@ -6,7 +6,7 @@
  *
  *   bun test/scenarios/queue-tools.ts [--messages 5000] [--seconds 60] [--kills 0] [--seed 1]
  */
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -338,6 +338,25 @@ async function killAll(
   }
 }
 
+const log = (home: PrivateHome): string => readFileSync(join(home.path, "log"), "latin1");
+
+/** Whether the log says that nothing is under way. */
+const isIdle = (home: PrivateHome): boolean =>
+  /^status: local 0\/\d+ remote 0\//.test(
+    log(home)
+      .split("\n")
+      .findLast((line) => line.startsWith("status: ")) ?? "",
+  );
+
+/** What the log says of a message, for whoever wants to know why. */
+function story(home: PrivateHome, id: string): string {
+  const lines = log(home).split("\n");
+  const own = lines.filter((line) => line.includes(`msg ${id} `) || line.endsWith(`msg ${id}`));
+  const deliveries = own.flatMap((line) => /^starting (delivery \d+:)/.exec(line)?.[1] ?? []);
+  const isOf = (line: string): boolean => deliveries.some((delivery) => line.startsWith(delivery));
+  return lines.filter((line) => own.includes(line) || isOf(line)).join("\n");
+}
+
 /** Longest time in milliseconds that an attempt under way goes on after an answer. */
 const attemptTime = 5000;
 
@@ -358,6 +377,8 @@ async function judge(
     drained = await listed(home, 10, ({ state }) => state === "held");
   }
   if (!drained) throw new Error(`not drained: ${JSON.stringify((await list(home)).slice(0, 5))}`);
+  // What was under way when it was held may still be delivered, and is not held then.
+  if (!(await until(attemptTime / 1000, () => isIdle(home)))) throw new Error("an attempt never ends");
   const held = new Set((await list(home)).map(numberOf));
   const numbers = [...asked.keys()];
   const of = (number: number): Asked => asked.get(number) as Asked; // each number of the map
@@ -388,6 +409,8 @@ async function judge(
     }),
     releasedInVain: [...held].filter((number) => !of(number).held),
   };
+  for (const number of plan.kills > 0 ? [] : result.twice)
+    console.error(`twice ${number}, held ${held.has(number)}:\n${story(home, of(number).id)}`);
   // What was held is whole: it goes out once it may.
   await tool(home, "release", "--all");
   if (!(await listed(home, drainSeconds, () => false))) throw new Error("not all of the held went out");

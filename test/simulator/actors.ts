@@ -114,7 +114,7 @@ export class System {
     const spawner = (channel: 0 | 1) => ({
       ready: () => true,
       send: (command: string) =>
-        this.#deliveries.take(Buffer.from(command, "latin1"), channel, (report) => {
+        this.#deliveries.take(Buffer.from(command, "latin1"), channel, send, (report) => {
           if (!send.dead) this.#hear(send, (manager) => manager.reported(channel, report, world.seconds));
         }),
     });
@@ -185,7 +185,7 @@ export class System {
       if (manager.finished()) {
         manager.finish();
         world.exit(send);
-        this.#ended(1000);
+        this.#ended(world.setting.scenario.away);
         return;
       }
       const milliseconds = more ? 0 : Math.max(manager.wakeAt() * 1000 - world.now, 0);
@@ -265,9 +265,11 @@ interface Order {
 }
 
 /** Both spawners, and who delivers for them. */
-class Deliveries {
+export class Deliveries {
   readonly #world: World;
   #worker: Process | undefined;
+  /** Recipients that are being tried, for the qmail-send that asked. */
+  readonly #under = new WeakMap<object, Set<string>>();
   readonly #groups = new WeakMap<Process, InstanceType<Process["program"]["Together"]>>();
   #batch: { order: Order; box: string }[] = [];
 
@@ -276,10 +278,17 @@ class Deliveries {
   }
 
   /** A command; the report, with its slot and NUL, comes later. */
-  take(command: Buffer, channel: 0 | 1, answer: (report: Buffer) => void): void {
+  take(command: Buffer, channel: 0 | 1, send: Process, answer: (report: Buffer) => void): void {
     const [path = "", sender = "", recipient = ""] = command.toString("latin1", 1).split("\0");
-    const report = (text: string): void =>
+    const under = this.#under.get(send) ?? new Set();
+    this.#under.set(send, under);
+    const who = `${path} ${recipient}`;
+    if (under.has(who)) this.#world.problem(`${who} is tried by two at a time`);
+    under.add(who);
+    const report = (text: string): void => {
+      under.delete(who);
       answer(Buffer.concat([command.subarray(0, 1), Buffer.from(`${text}\0`, "latin1")]));
+    };
     this.#begin({ channel, path, sender, recipient, report });
   }
 
@@ -289,9 +298,11 @@ class Deliveries {
     const attempt = truth.attempts.get(recipient) ?? 0;
     truth.attempts.set(recipient, attempt + 1);
     const { what = "fail", number = 0, box = "" } = addressed(recipient) ?? {};
-    if (what !== "s" && truth.held.has(number))
+    // Who got it, or failed, may be tried once more after a crash, whatever was ordered for those that were left.
+    const again = truth.excuses > 0 && attempt > 0 && this.#outcome(what, attempt - 1) !== "Z";
+    if (what !== "s" && !again && truth.held.has(number))
       this.#world.problem(`${recipient} is tried though it is held`);
-    if (what !== "s" && truth.over.has(number))
+    if (what !== "s" && !again && truth.over.has(number))
       this.#world.problem(`${recipient} is tried though it was removed`);
     const outcome = this.#outcome(what, attempt);
     if (outcome !== "K") {
@@ -529,7 +540,7 @@ export function giveOrder(
         const outcomes = await program.giveOrder({ verb, text: "ordered\n", targets });
         for (const { id, recipients } of chosen)
           for (const { address } of recipients)
-            if (outcomes.get(id) === "done") learn(world.truth, verb, addressed(address)?.number ?? 0);
+            if (outcomes.get(id) === "done") learn(world.truth, verb, address);
       };
       world.follow(
         process,
@@ -546,8 +557,10 @@ export function giveOrder(
   );
 }
 
-/** What an operator was told is so from now on. */
-function learn(truth: Truth, verb: OrderPlan["verb"], number: number): void {
+/** What an operator was told is so from now on. A bounce says nothing of the message that it is about. */
+function learn(truth: Truth, verb: OrderPlan["verb"], address: string): void {
+  const { what, number = 0 } = addressed(address) ?? {};
+  if (what === "s") return;
   if (verb === "hold") truth.held.add(number);
   if (verb === "release") truth.released.add(number);
   if (verb === "remove" || verb === "bounce") truth.over.add(number);

@@ -14,8 +14,8 @@ export interface Kernel {
   leave(process: ProcessState, outcome: string): void;
   /** Whether this barrier is left out. */
   leavesOut(call: string, path: string): boolean;
-  /** Somebody wrote into a FIFO. False: nobody reads it. */
-  wake(path: string): boolean;
+  /** Somebody opens a FIFO to write into it. False: nobody reads it. */
+  wake(process: ProcessState): boolean;
 }
 
 interface Descriptor {
@@ -140,7 +140,7 @@ export function callsOf(kernel: Kernel, state: ProcessState, locks: Locks) {
       if (node === undefined && !creates) throw failure("ENOENT", "open", path);
       node ??= disk.create(path);
       if ((flags & O_DIRECTORY) !== 0 && node.kind !== "directory") throw failure("ENOTDIR", "open", path);
-      if (node.kind === "fifo" && (flags & O_ACCMODE) === constants.O_WRONLY && !kernel.wake(path))
+      if (node.kind === "fifo" && (flags & O_ACCMODE) === constants.O_WRONLY && !kernel.wake(state))
         throw failure("ENXIO", "open", path);
       if ((flags & O_TRUNC) !== 0 && node.data.length > 0) disk.truncate(node, 0);
       disk.opened(node);

@@ -60,7 +60,8 @@ function bounced(text: string, plans: Plans, recipient: string): Found {
   const original = plan?.text.toString("latin1") ?? "";
   if (plan === undefined || !text.endsWith(original) || !text.includes("--- ")) return "torn";
   if (plan.sender !== recipient && recipient !== postmaster) return "confused";
-  const head = text.slice(0, text.indexOf("--- "));
+  // A bounce that failed tells the postmaster of itself, and of all that it told.
+  const head = text.slice(0, recipient === postmaster ? text.lastIndexOf("--- ") : text.indexOf("--- "));
   // What a power cut left of a paragraph that was never finished may stand in front of it.
   const recipients = [...head.matchAll(/<([^<>\n]*)>:$/gm)].map((match) => match[1] ?? "");
   const others = recipients.filter((each) => !plan.recipients.includes(each) && each !== plan.sender);

@@ -31,6 +31,9 @@ export interface Scenario {
   kills: { rate: number; most: number };
   /** When qmail-send is told to stop. */
   stops: readonly number[];
+  /** Milliseconds after which it is started again then, and after which it is started at all. */
+  away: number;
+  start: number | undefined;
 }
 
 export const local = "here.example";
@@ -43,10 +46,17 @@ function textOf(number: number, lines: number): Buffer {
   return Buffer.from(`Subject: message ${number}\n\n${body.join("")}end of ${number}\n`);
 }
 
+const usual = ["ok", "ok", "ok", "ok", "fail", "fail", "later1", "never"];
+const near = ["m0", "m0", "m1", "b0", "r0"];
+
+/** For messages that stay for a while, and are many hosts'. */
+const slow = ["never", "never", "never", "later1", "later2", "ok"];
+const far = ["m0", "m1", "b0", "r0", "r0", "r0"];
+
 /** `what-number-box@host`: the number is the message's. */
-function recipientOf(number: number, place: number, random: Random): string {
-  const what = random.of(["ok", "ok", "ok", "ok", "fail", "fail", "later1", "never"]);
-  const box = random.of(["m0", "m0", "m1", "b0", "r0"]);
+function recipientOf(number: number, place: number, random: Random, whats = usual, boxes = near): string {
+  const what = random.of(whats);
+  const box = random.of(boxes);
   return `${what}-${number}-${box}-${place}@${box === "r0" ? remote : local}`;
 }
 
@@ -66,7 +76,44 @@ export function planOf(number: number, at: number, random: Random): Plan {
   };
 }
 
-export function scenarioOf(seed: number, mode?: Mode): Scenario {
+/** Every other thousand of the seeds is about orders. */
+export const isOperators = (seed: number): boolean => Math.floor(seed / 1000) % 2 === 1;
+
+/** Few messages, which nobody takes for a while; many orders; and qmail-send is not always there. */
+function operatorsOf(seed: number, mode: Mode): Scenario {
+  const random = new Random("operators", seed);
+  const burst = random.of([20, 3000]);
+  const plans = Array.from({ length: 1 + random.below(3) }, (_, index): Plan => {
+    const plan = planOf(index + 1, random.below(burst), random);
+    const recipients = plan.recipients.map((_, place) => recipientOf(index + 1, place, random, slow, far));
+    return { ...plan, recipients };
+  });
+  const verbs = ["hold", "hold", "release", "retry", "retry", "remove", "bounce"] as const;
+  const orders = Array.from({ length: 2 + random.below(6) }, (): OrderPlan => {
+    const rest = random.below(2);
+    return {
+      at: random.below(random.of([burst + 100, burst + 1000, 100_000])),
+      verb: random.of(verbs),
+      among: random.chance(0.5) ? () => true : (number: number) => number % 2 === rest,
+    };
+  });
+  const calm = { rate: 0, most: 0 };
+  return {
+    seed,
+    mode,
+    plans,
+    orders,
+    faults: random.chance(0.15) ? { rate: 0.01, most: random.of([1, 2, 6]) } : calm,
+    kills: random.chance(0.15) ? { rate: 0.004, most: random.of([1, 2]) } : calm,
+    stops: Array.from({ length: random.below(3) }, () => random.below(burst + 1000)),
+    away: random.of([1000, 30_000]),
+    start: random.of([0, 30, burst + 500, 200_000]),
+  };
+}
+
+export function scenarioOf(seed: number, chosen?: Mode): Scenario {
+  const mode = chosen ?? modes[seed % modes.length] ?? "posix";
+  if (isOperators(seed)) return operatorsOf(seed, mode);
   const random = new Random("scenario", seed);
   const count = 1 + random.below(4);
   const burst = random.chance(0.5) ? 20 : 3000;
@@ -82,7 +129,7 @@ export function scenarioOf(seed: number, mode?: Mode): Scenario {
   }
   return {
     seed,
-    mode: mode ?? modes[seed % modes.length] ?? "posix",
+    mode,
     plans,
     orders,
     faults: random.chance(0.3)
@@ -90,6 +137,8 @@ export function scenarioOf(seed: number, mode?: Mode): Scenario {
       : { rate: 0, most: 0 },
     kills: random.chance(0.3) ? { rate: 0.004, most: random.of([1, 2]) } : { rate: 0, most: 0 },
     stops: random.chance(0.15) ? [random.below(burst + 1000)] : [],
+    away: 1000,
+    start: undefined,
   };
 }
 

@@ -41,7 +41,10 @@ function many(first: number, count: number, how: Options): void {
 }
 
 function leaveOut(): void {
-  const seeds = Array.from({ length: Number(values.meet) }, (_, index) => index + Number(values.from));
+  const some = (from: number): number[] =>
+    Array.from({ length: Number(values.meet) }, (_, index) => index + from);
+  // Those about orders, too: other seeds hardly meet some of the barriers.
+  const seeds = [...some(Number(values.from)), ...some(Number(values.from) + 1000)];
   const met = [...barriersIn(seeds, options)].sort(([one], [other]) => (one < other ? -1 : 1));
   const names = met.filter(([barrier]) => barrier.includes(values.only));
   const rows = names.map(([barrier, where]) => {

@@ -89,7 +89,8 @@ function live(
     repair(world);
     world.advance(world.now);
   }
-  system.start(world.random.of([0, 0, 30]));
+  const usual = world.random.of([0, 0, 30]);
+  system.start(epoch === 0 ? (scenario.start ?? usual) : usual);
   for (const plan of plans)
     if (!world.truth.begun.has(plan.number))
       submitters.submit(plan, epoch === 0 ? plan.at : world.random.below(60));
@@ -119,15 +120,55 @@ function live(
   };
 }
 
-/** No message is held of which an operator was told that it is released. */
+/** No message is held of which an operator was told that it is released, or whose recipients all got it. */
 function lookAtMarks({ disk, truth, problems }: World): void {
   for (const [path, { data }] of disk.filesBelow(`${queue}/hold`)) {
     if (!data.toString("latin1").startsWith("vhold\0")) continue;
     const id = path.slice(path.lastIndexOf("/") + 1);
-    const text = disk.find(`${queue}/mess/${Number(id) % 3}/${id}`)?.data.toString("latin1") ?? "";
-    const number = Number(/end of (\d+)\n$/.exec(text)?.[1] ?? -1);
+    const number = numberOf(disk, id);
     if (truth.released.has(number)) problems.push(`message ${number} is held though it was released`);
+    const place = `${Number(id) % 3}/${id}`;
+    const lists = ["local", "remote"].map((list) => disk.find(`${queue}/${list}/${place}`)).filter(Boolean);
+    const isOver = lists.length > 0 && lists.every((list) => !/(^|\0)T/.test(`${list?.data}`));
+    if (isOver && truth.excuses === 0 && disk.find(`${queue}/todo/${id}`) === undefined)
+      problems.push(`message ${number} is held, but nobody is left to get it`);
   }
+}
+
+/** Which message has that number in the queue; none of the plan's: -1, as for a bounce. */
+function numberOf(disk: Disk, id: string): number {
+  const text = disk.find(`${queue}/mess/${Number(id) % 3}/${id}`)?.data.toString("latin1") ?? "";
+  return text.slice(0, text.indexOf("\n")).includes("for bounce")
+    ? -1
+    : Number(/end of (\d+)\n$/.exec(text)?.[1] ?? -1);
+}
+
+/** What the operators may expect after a power cut: what they ordered is carried out before any message is tried. */
+function truthAfterCut({ disk, truth }: World): Truth {
+  const copy = truth.copy();
+  copy.excuses++;
+  const asked = [...disk.filesBelow(`${queue}/ask`)].flatMap(
+    ([path]) => /([^/]+)\.(?:ask|act)$/.exec(path)?.[1] ?? [],
+  );
+  for (const name of asked.sort()) {
+    // One that is just being given may be carried out, or not.
+    const isGiven = copy.given.has(name);
+    const file = disk.find(`${queue}/ask/${name}.ask`) ?? disk.find(`${queue}/ask/${name}.act`);
+    const records = file?.data.toString("latin1").split("\0") ?? [];
+    // With answers it is carried out, and what it did is durable.
+    if (file === undefined || records.some((record) => record.startsWith("a"))) continue;
+    for (const record of records) {
+      const [, id = "", identity = ""] = /^m(\d+) (\d+)$/.exec(record) ?? [];
+      const message = disk.find(`${queue}/mess/${Number(id) % 3}/${id}`);
+      if (id === "" || message?.modified.toString() !== identity) continue;
+      const number = numberOf(disk, id);
+      if (records[0] === "vhold" && isGiven) copy.held.add(number);
+      if (records[0] === "vhold") copy.released.delete(number);
+      if (records[0] === "vrelease") copy.held.delete(number);
+      if (isGiven && (records[0] === "vremove" || records[0] === "vbounce")) copy.over.add(number);
+    }
+  }
+  return copy;
 }
 
 const isBusy = (disk: Disk): boolean =>
@@ -190,8 +231,7 @@ export function simulate(seed: number, options: Options, counts: Counts): void {
       const signature = `${disk.signature()} ${[...world.truth.acknowledged].join()}`;
       if (seen.has(signature)) continue;
       seen.add(signature);
-      const truth = world.truth.copy();
-      truth.excuses++;
+      const truth = truthAfterCut(world);
       cuts.push({ step: world.step, which, label, disk, truth, now: world.now, before: 0 });
     }
   };
@@ -245,14 +285,12 @@ function restart(
     if (second !== undefined || !draw.chance(chance)) return;
     const [chosen] = world.disk.cuts(1, draw);
     if (chosen === undefined) return;
-    const copy = world.truth.copy();
-    copy.excuses++;
     const words = `${label}, and again before call ${world.step}, ${word}`;
     second = {
       ...cut,
       label: words,
       disk: world.disk.after(chosen, draw),
-      truth: copy,
+      truth: truthAfterCut(world),
       now: world.now,
       before: 1,
     };

@@ -1,5 +1,6 @@
 /** The quick form of the simulated disk (`npm run simulate` is the long one): power cuts at calls of a whole mail system. */
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { Deliveries } from "./actors.ts";
 import { Killed } from "./calls.ts";
 import { type Disk, modes } from "./disk.ts";
 import { scenarioOf } from "./plan.ts";
@@ -10,10 +11,12 @@ import { Truth } from "./truth.ts";
 import { inWords } from "./words.ts";
 import { queue, start, World } from "./world.ts";
 
+setDefaultTimeout(600_000);
+
 const options: Options = { factory: await bundle(), cuts: 25, perCall: 4 };
 
 /** Known to meet much in little time. */
-const seeds = [2, 4, 5, 12, 27, 60];
+const seeds = [2, 4, 5, 12, 27, 60, 1004, 1010];
 
 function expectNothing(seed: number): void {
   const counts = newCounts();
@@ -61,6 +64,9 @@ const needed: readonly (readonly [string, string, number])[] = [
   ["appendToMbox: fsync directory of mbox", "lost", 5],
   ["append: fsync file bounce", "lost", 1],
   ["append: fsync directory bounce", "lost", 3],
+  ["write: fsync file ask", "fell over", 1001],
+  ["makeDurable: fsync file remote", "fell over", 1004],
+  ["makeDurable: fsync directory todo", "fell over", 1010],
 ];
 
 for (const [barrier, kind, seed] of needed)
@@ -68,6 +74,20 @@ for (const [barrier, kind, seed] of needed)
     const { failures } = withoutBarrier(barrier, [seed], options);
     expect(failures.map((failure) => failure.kind)).toContain(kind);
   });
+
+test("a simulated qmail-send that tries a recipient by two at a time is caught", () => {
+  const disk = newDisk("posix", 1);
+  const world = worldOn(disk, () => {});
+  const [deliveries, send] = [new Deliveries(world), world.process("qmail-send")];
+  for (const slot of [0, 1])
+    deliveries.take(
+      Buffer.from(`${String.fromCharCode(slot)}0/30\0s\0ok-1-r0-0@there.example\0`),
+      1,
+      send,
+      () => {},
+    );
+  expect(world.problems).toEqual(["0/30 ok-1-r0-0@there.example is tried by two at a time"]);
+});
 
 test("what is added to an mbox is there after a power cut, though whoever made it died before its name was durable", () => {
   for (let calls = 1; calls < 16; calls++) {

@@ -17,6 +17,8 @@ export class Truth {
   readonly held = new Set<number>();
   readonly released = new Set<number>();
   readonly over = new Set<number>();
+  /** Orders whose authors pulled the trigger: from then on they are carried out, whatever happens. */
+  readonly given = new Set<string>();
   /** How often each recipient was tried. */
   readonly attempts = new Map<string, number>();
   /** What other hosts took. */
@@ -28,6 +30,7 @@ export class Truth {
     const copy = new Truth();
     for (const name of ["begun", "acknowledged", "removed", "held", "released", "over"] as const)
       for (const number of this[name]) copy[name].add(number);
+    for (const name of this.given) copy.given.add(name);
     for (const [recipient, count] of this.attempts) copy.attempts.set(recipient, count);
     copy.remote.push(...this.remote);
     copy.excuses = this.excuses;

@@ -272,7 +272,9 @@ export class World implements Kernel {
     return leftOut;
   }
 
-  wake(): boolean {
+  wake({ pid }: ProcessState): boolean {
+    for (const file of this.disk.find(`${queue}/ask`)?.entries.keys() ?? [])
+      if (file.includes(`.${pid}.`)) this.truth.given.add(file.slice(0, file.lastIndexOf(".")));
     return this.onTrigger?.() ?? false;
   }
 

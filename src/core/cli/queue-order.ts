@@ -85,10 +85,11 @@ async function carryOutUnattended(): Promise<void> {
   }
 }
 
-/** Whether nobody has taken the order yet, nor ever will. */
+/** Whether nobody has taken the order yet, nor ever will: not after a power cut either. */
 function withdraw(name: string): boolean {
   try {
     realDisk.remove(orderPath(name, "ask"));
+    syncDirectory(askDirectory);
     return true;
   } catch (failure) {
     if (isSystemError(failure, "ENOENT")) return false;

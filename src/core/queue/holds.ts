@@ -74,7 +74,7 @@ export class Holds {
   drop(id: bigint): boolean {
     if (!this.has(id)) return false;
     this.forget(id);
-    this.#remove(id);
+    this.erase(id);
     return true;
   }
 
@@ -86,12 +86,13 @@ export class Holds {
 
   #read(id: bigint): void {
     const mark = readMark(this.#disk, id);
-    if (mark === undefined || mark.identity !== this.#disk.identity(id)) this.#remove(id);
+    if (mark === undefined || mark.identity !== this.#disk.identity(id)) this.erase(id);
     else if (mark.verb === "hold") this.#held.add(id);
     else this.#doomed.set(id, { ...mark, verb: mark.verb });
   }
 
-  #remove(id: bigint): void {
+  /** Removes the mark's file. */
+  erase(id: bigint): void {
     try {
       this.#disk.remove(this.#disk.path("hold", id));
     } catch (failure) {

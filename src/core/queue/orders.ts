@@ -21,7 +21,7 @@ export interface Keeper {
   takeOut(ids: ReadonlySet<bigint>): void;
   /** Those of these that are waiting are due now; those under way, as soon as that is over. */
   makeDue(ids: ReadonlySet<bigint>): void;
-  /** It is due now, on every channel where nothing is under way for it. */
+  /** What is nowhere is due now, on every channel where nothing is under way for it; later, if it can not be looked at. */
   put(id: bigint): void;
   /** Asks qmail-clean; may throw a SystemError if that could not do it. */
   clean(request: string): void;
@@ -64,7 +64,7 @@ export function carryOut(order: Order, desk: Desk): Outcomes {
   });
   const ids = new Set(acting.map(({ id }) => id));
   if (order.verb === "retry") desk.keeper.makeDue(ids);
-  else if (order.verb !== "release") desk.keeper.takeOut(ids);
+  else desk.keeper.takeOut(ids);
   for (const target of acting) outcomes.set(target.id, attempt(order, target, desk, traces));
   const trouble = trying(() => makeDurable(traces, desk.disk));
   for (const [id, outcome] of outcomes) {
@@ -79,24 +79,25 @@ export function carryOut(order: Order, desk: Desk): Outcomes {
 /** Does what was put off until nothing is under way any more. undefined: something still is. */
 export function carryOutDoom(id: bigint, desk: Desk): Outcome | undefined {
   const doom = desk.holds.doom(id);
-  if (doom === undefined || mustWait(id, doom.verb, desk)) return undefined;
-  if (desk.disk.identity(id) !== doom.identity) {
-    desk.holds.forget(id);
-    return "gone";
-  }
+  if (doom === undefined) return undefined;
+  const { disk, holds, keeper } = desk;
   const traces: Traces = { files: [], directories: [] };
-  const trouble = trying(() => {
-    const wasNew = isNew(id, desk.disk);
-    desk.keeper.takeOut(new Set([id]));
+  return trying(() => {
+    if (mustWait(id, doom.verb, desk)) return undefined;
+    if (disk.identity(id) !== doom.identity) {
+      holds.forget(id);
+      return "gone";
+    }
+    const wasNew = isNew(id, disk);
+    keeper.takeOut(new Set([id]));
     end(id, doom, desk, traces);
-    makeDurable(traces, desk.disk);
+    makeDurable(traces, disk);
+    holds.forget(id);
+    if (doom.verb === "bounce") keeper.put(id);
     // Until todo/ID is gone for sure, the mark must stay. It means no other message that gets the number.
-    if (wasNew && desk.keeper.cleansLater) desk.holds.forget(id);
-    else desk.holds.drop(id);
-    if (doom.verb === "bounce") desk.keeper.put(id);
-    return undefined;
+    if (!wasNew || !keeper.cleansLater) holds.erase(id);
+    return "done";
   });
-  return trouble ?? "done";
 }
 
 /** The outcome where there is nothing to do. */
@@ -117,6 +118,7 @@ function withoutActing(
   const doom = holds.doom(id);
   if (doom !== undefined) return doom.verb === verb ? "later" : "over";
   if (verb !== "remove" && !fresh && isOver(id, disk)) return "over";
+  if (verb === "hold" && !fresh && !holds.isHeld(id) && isDone(id, disk)) return "over";
   if (verb === "hold" && holds.isHeld(id)) {
     // Perhaps by the first half of this very order, before a crash.
     traces.files.push(disk.path("hold", id));
@@ -127,7 +129,14 @@ function withoutActing(
   return verb === "retry" && holds.isHeld(id) ? "held" : undefined;
 }
 
-/** Whether all of its recipients are done. */
+/** Whether no recipient is left, and nothing but the end of its lists is missing. */
+const isDone = (id: bigint, disk: QueueDisk): boolean =>
+  lists.every((list) => {
+    const path = disk.path(list, id);
+    return disk.status(path) === undefined || recipientsLeft(disk, path).length === 0;
+  });
+
+/** Whether its lists are gone: all of its recipients are done. */
 const isOver = (id: bigint, disk: QueueDisk): boolean =>
   lists.every((list) => disk.status(disk.path(list, id)) === undefined);
 
@@ -194,7 +203,8 @@ function removeMessage(id: bigint, { disk, keeper }: Desk, traces: Traces): void
     const path = disk.path(directory, id);
     if (disk.status(path) === undefined) continue;
     disk.remove(path);
-    traces.directories.push(dirname(path));
+    // A bounce that comes back is nobody's without info.
+    if (directory !== "bounce") traces.directories.push(dirname(path));
   }
   if (isNew(id, disk)) {
     keeper.clean(`todo/${id}`);

@@ -7,7 +7,9 @@ import { isSystemError } from "../../core/exit.ts";
 import { IdSet } from "../../core/queue/id-set.ts";
 import type { QueueDirectory } from "../../core/queue/paths.ts";
 import { type Channel, channels, channelTable, latestAttempt } from "./channel.ts";
+import type { Cleaner } from "./cleaner.ts";
 import { type Context, patience, type QueueDisk, recipientsPath } from "./context.ts";
+import type { Jobs } from "./jobs.ts";
 import { Look } from "./schedule.ts";
 
 /** Goes through the folders of info. */
@@ -79,7 +81,12 @@ export function listed(disk: QueueDisk, directory: QueueDirectory, folder?: numb
 }
 
 /** Takes a message into the schedule. `on`: it is whole, and has recipients on no other channels. */
-function enroll(context: Context, id: bigint, on?: readonly Channel[]): void {
+function enroll(
+  context: Context,
+  id: bigint,
+  on?: readonly Channel[],
+  busy: (channel: Channel) => boolean = () => false,
+): void {
   const { disk, schedule, now, log } = context;
   const look = new Look(disk);
   try {
@@ -87,7 +94,7 @@ function enroll(context: Context, id: bigint, on?: readonly Channel[]): void {
     const times = (on ?? channels).map((channel) => look.at(recipientsPath(disk, channel, id))?.modified);
     for (const [index, channel] of (on ?? channels).entries()) {
       const time = times[index];
-      if (time === undefined) continue;
+      if (time === undefined || busy(channel)) continue;
       const latest = latestAttempt(context.settings.lifetime, now, channel);
       schedule.insert(channel, id, time > latest ? now : time);
     }
@@ -135,10 +142,17 @@ function removeRemains({ disk, schedule, now, log }: Context, id: bigint): void 
   }
 }
 
-/** Enrolls one message of the failed, if one is due. */
-export function enrollFailed(context: Context): boolean {
-  const id = context.schedule.failed.takeDue(context.now);
+/**
+ * Enrolls one message of the failed, if one is due. Meanwhile an order, or the end of a delivery, may have brought it
+ * into the schedule: twice there, its recipients would be tried twice at a time.
+ */
+export function enrollFailed(context: Context, jobs: Jobs, cleaner: Cleaner): boolean {
+  const { schedule, now } = context;
+  const id = schedule.failed.takeDue(now);
   if (id === undefined) return false;
-  enroll(context, id);
+  // Preprocessed just now, it comes in by itself.
+  if (cleaner.has(`todo/${id}`)) return true;
+  schedule.takeOut(new Set([id]));
+  enroll(context, id, undefined, (channel) => jobs.busy(id, channel));
   return true;
 }

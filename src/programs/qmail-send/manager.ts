@@ -29,6 +29,7 @@ const clockSlack = 60;
 /** One qmail-send. */
 export class Manager {
   readonly #context: Context;
+  readonly #jobs: Jobs;
   readonly #deliveries: Deliveries;
   readonly #passes: Passes;
   readonly #cleaner: Cleaner;
@@ -47,6 +48,7 @@ export class Manager {
     const leftovers = new Leftovers(outside.disk);
     const context: Context = { ...outside, settings, routing, now, schedule, leftovers, exiting: false };
     const jobs = new Jobs(context, (id) => this.#orders.free(id));
+    this.#jobs = jobs;
     this.#context = context;
     this.#latest = now;
     this.#deliveries = new Deliveries(context, jobs);
@@ -115,7 +117,7 @@ export class Manager {
     acted = this.#orders.step() || acted;
     acted = this.#todo.step() || acted;
     acted = this.#passes.step() || acted;
-    acted = enrollFailed(this.#context) || acted;
+    acted = enrollFailed(this.#context, this.#jobs, this.#cleaner) || acted;
     acted = this.#finisher.step() || acted;
     return this.#cleanup.step() || acted;
   }

@@ -153,11 +153,16 @@ function keeperOf(
       for (const id of ids) jobs.repeat(id);
     },
     put: (id) => {
-      // What is new comes in by itself.
-      if (schedule.holds.has(id) || cleaner.has(`todo/${id}`) || has(disk.path("todo", id))) return;
-      const listed = channels.filter((channel) => has(recipientsPath(disk, channel, id)));
-      for (const channel of listed) if (!jobs.busy(id, channel)) schedule.insert(channel, id, context.now);
-      if (listed.length === 0 && !jobs.busy(id)) schedule.done.insert(id, context.now);
+      try {
+        // What is new comes in by itself.
+        if (schedule.holds.has(id) || cleaner.has(`todo/${id}`) || has(disk.path("todo", id))) return;
+        const listed = channels.filter((channel) => has(recipientsPath(disk, channel, id)));
+        for (const channel of listed) if (!jobs.busy(id, channel)) schedule.insert(channel, id, context.now);
+        if (listed.length === 0 && !jobs.busy(id)) schedule.done.insert(id, context.now);
+      } catch (failure) {
+        if (!isSystemError(failure)) throw failure;
+        schedule.failed.insert(id, context.now + patience);
+      }
     },
     clean: (request) => {
       if (!cleaner.has(request)) cleaner.request(request);

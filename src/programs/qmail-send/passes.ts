@@ -111,10 +111,6 @@ export class Passes {
   /** Reads one record. */
   #advance(channel: Channel, pass: Pass): void {
     const { log, schedule } = this.#context;
-    if (schedule.holds.has(pass.job.id)) {
-      this.#end(channel, pass);
-      return;
-    }
     let record: string | undefined;
     try {
       record = pass.records.next();
@@ -126,6 +122,9 @@ export class Passes {
     }
     if (record === undefined) {
       pass.job.complete = true;
+      this.#end(channel, pass);
+    } else if (record.startsWith("T") && schedule.holds.has(pass.job.id)) {
+      // Not before: where no recipient is left, the message ends as it would have without the hold.
       this.#end(channel, pass);
     } else if (record.startsWith("T")) {
       this.#deliveries.start(pass.job, pass.offset, record.slice(1));

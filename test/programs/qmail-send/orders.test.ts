@@ -119,6 +119,18 @@ describe("each order", () => {
     expect(left(world).filter((path) => path.endsWith(`/${id}`))).toEqual([]);
   });
 
+  test("hold comes too late where no recipient is left", () => {
+    const { world, id } = deferred();
+    const bounced = give(world, "bounce", [id]);
+    const held = give(world, "hold", [id]);
+    world.run(world.now);
+    const outcomes = [bounced, held].map((answer) => readPaper(world.disk, answer).outcomes.get(id));
+    expect(outcomes).toEqual(["done", "over"]);
+    world.run(world.now + 10);
+    expect(world.notices.length).toBe(1);
+    expect(world.disk.names("hold")).toEqual([]);
+  });
+
   test("a number that another message has by now is not touched", () => {
     const { world, id } = deferred();
     const answer = `ask/${String(++orders).padStart(8, "0")}`;
@@ -224,6 +236,23 @@ describe("while the message is being tried", () => {
     world.run(world.now + 102);
     expect(world.notices[0]?.failures).toBe("<ann@there.example>:\nSorry.\n\n");
   });
+
+  for (const report of ["Kok\n", "Dno\n"]) {
+    test(`hold between the start of its last delivery and the end of its list; then ${report[0]}: it ends`, () => {
+      const reports = ["Zlater\n", report];
+      const world = new World({ deliver: () => ({ report: reports.shift() ?? "Kok\n", after: 1 }) });
+      const id = world.submit("s@there.example", ["joe@here.example"]);
+      world.run(world.now + 5);
+      // One order a round, and a pass reads one record in it.
+      give(world, "retry", [id]);
+      const answer = give(world, "hold", [id]);
+      world.run(world.now);
+      expect(readPaper(world.disk, answer).outcomes.get(id)).toBe("later");
+      world.run(world.now + 20);
+      expect(world.log).toContain(`end msg ${id}\n`);
+      expect(left(world)).toEqual([]);
+    });
+  }
 
   test("a message of thousands of recipients: no more of them are begun", () => {
     const world = new World({
@@ -394,6 +423,66 @@ describe("the disk fails for a while", () => {
       if (verb === "hold") expect(left(world)).toContain(`hold/${id}`);
       if (verb === "remove" || verb === "bounce")
         expect(left(world).filter((name) => name.endsWith(`/${id}`))).toEqual([]);
+    });
+  }
+
+  /** From now on, calls of that kind on paths that begin so fail, so many times. */
+  function failing(world: World, call: string, path: string, times: number): void {
+    let count = times;
+    world.disk.fails = (name, at) => {
+      if (name === call && at.startsWith(path) && count-- > 0) throw failure("EIO");
+    };
+  }
+
+  test("a held message that a start could not look at is tried by one at a time when it is released", () => {
+    let after = 1;
+    const { world, id } = deferred({ deliver: () => ({ ...later, after }) });
+    after = 300;
+    ordered(world, "hold", id);
+    failing(world, "status", "local/", 1);
+    world.start();
+    expect(world.log).toContain("warning: unable to stat local/");
+    world.attempts.length = 0;
+    expect(ordered(world, "release", id)).toEqual(["done"]);
+    world.run(world.now + 290);
+    expect(world.attempts.length).toBe(2);
+  });
+
+  test("a message that is released and can not be looked at is tried later, by one at a time", () => {
+    let after = 1;
+    const { world, id } = deferred({ deliver: () => ({ ...later, after }) });
+    after = 300;
+    ordered(world, "hold", id);
+    world.attempts.length = 0;
+    let released = false;
+    world.disk.fails = (call, path) => {
+      released ||= call === "remove" && path === `hold/${id}`;
+      if (released && call === "status" && /^(local|todo)\//.test(path)) throw failure("EIO");
+    };
+    expect(ordered(world, "release", id)).toEqual([{ failed: "input/output error" }]);
+    expect(world.attempts).toEqual([]);
+    world.disk.fails = () => {};
+    world.run(world.now + 290);
+    expect(world.attempts.length).toBe(2);
+  });
+
+  for (const [call, path] of [
+    ["status", "todo/"],
+    ["remove", "hold/"],
+  ] as const) {
+    test(`${call} ${path}: an end that was put off comes later all the same`, () => {
+      const world = new World({ deliver: () => ({ ...later, after: 50 }) });
+      const id = world.submit("s@there.example", ["joe@here.example"]);
+      world.run(world.now + 1);
+      expect(ordered(world, "bounce", id)).toEqual(["later"]);
+      failing(world, call, path, 1);
+      world.run(world.now + 60);
+      expect(world.log).toContain(
+        `warning: unable to end msg ${id}: input/output error; will try again later\n`,
+      );
+      world.run(world.now + 200);
+      expect(world.notices.length).toBe(1);
+      expect(world.log).toContain(`end msg ${id}\n`);
     });
   }
 
