@@ -80,8 +80,18 @@ const libc = `
   };
   export const checked = (call, result) => result;
   export const zeroTerminated = (text) => Buffer.from(text);
-  ${["alarm", "changeDirectory", "duplicateTo", "executeWith", "hostName", "makeFifo", "moveAbove", "rewind"]
-    .concat(["setBlocking", "setNonBlocking", "shutDown", "waitFor"])
+  ${[
+    "alarm",
+    "byteAt",
+    "changeDirectory",
+    "duplicateTo",
+    "executeWith",
+    "hostName",
+    "makeFifo",
+    "moveAbove",
+    "rewind",
+  ]
+    .concat(["ptr", "setBlocking", "setNonBlocking", "shutDown", "waitFor"])
     .map((name) => `export const ${name} = ${none};`)
     .join("\n")}
 `;

@@ -7,6 +7,7 @@
  * interleaving that is left out. In return nothing needs threads, and a run takes milliseconds.
  */
 import { drainMicrotasks } from "bun:jsc";
+import { constants } from "node:os";
 import { barrierAt } from "./barriers.ts";
 import { callsOf, closeAll, type Kernel, Killed, Locks, type ProcessState, type Table } from "./calls.ts";
 import type { Disk } from "./disk.ts";
@@ -311,6 +312,10 @@ export class World implements Kernel {
         env: { QMAILHOME: home },
         getuid: () => 1000,
         geteuid: () => 1000,
+        getBuiltinModule: (name: string) => {
+          if (name !== "node:os") throw new Error(`simulator: no ${name} here`);
+          return { constants, release: () => "6.1" };
+        },
         getgid: () => 1000,
         getegid: () => 1000,
         umask: () => 0o22,

@@ -193,6 +193,8 @@ function makeListsDue(id: bigint, { disk, now }: Desk): void {
 }
 
 function end(id: bigint, { verb, text }: Omit<Doom, "identity">, desk: Desk, traces: Traces): void {
+  // Nothing was durable when it left todo, be it long ago: if it came back, it would be a new message.
+  traces.directories.push("todo");
   if (verb === "remove") removeMessage(id, desk, traces);
   else failRecipients(id, text, desk, traces);
 }
@@ -206,10 +208,7 @@ function removeMessage(id: bigint, { disk, keeper }: Desk, traces: Traces): void
     // A bounce that comes back is nobody's without info.
     if (directory !== "bounce") traces.directories.push(dirname(path));
   }
-  if (isNew(id, disk)) {
-    keeper.clean(`todo/${id}`);
-    traces.directories.push("todo");
-  }
+  if (isNew(id, disk)) keeper.clean(`todo/${id}`);
   keeper.log(`remove msg ${id}\nend msg ${id}\n`);
   keeper.clean(`foop/${id}`);
 }
