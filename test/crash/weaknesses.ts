@@ -21,6 +21,10 @@ const durable = "core/sys/durable.ts";
 const thread = "core/sys/flush-worker.ts";
 const maildir = "core/maildir/deliver.ts";
 
+/** Files are not begun with, either: they would be on the disk soon enough. */
+const noShared = [thread, "flushAll(order.fileSystem, order.files)", "void flushAll"] as const;
+const noBegin = ["core/sys/libc.ts", "libc().sync_file_range(fd, 0, 0, write)", "void [fd, write]"] as const;
+
 const noDirectories = [durable, "try {\n    fsyncSync(fd);", "try {"] as const;
 
 /**
@@ -30,22 +34,13 @@ const noDirectories = [durable, "try {\n    fsyncSync(fd);", "try {"] as const;
 export const weaknesses: readonly Weakness[] = [
   {
     name: "no barrier at all",
-    edits: [
-      noDirectories,
-      [durable, "fsyncSync(fd);", ""],
-      [thread, "syncFileSystem(order.fileSystem)", ""],
-      [thread, "fsyncSync(fd)", ""],
-    ],
+    edits: [noDirectories, [durable, "fsyncSync(fd);", ""], noShared, noBegin, [thread, "fsyncSync(fd)", ""]],
     kind: "ext4",
     cache: "careful",
   },
   {
     name: "no barrier in qmail-queue --resident",
-    edits: [
-      [thread, "syncFileSystem(order.fileSystem)", ""],
-      [thread, "fsyncSync(fd)", ""],
-      [thread, "syncDirectory(path)", ""],
-    ],
+    edits: [noShared, noBegin, [thread, "fsyncSync(fd)", ""], [thread, "syncDirectory(path)", ""]],
     kind: "xfs",
     cache: "careful",
   },
@@ -54,11 +49,12 @@ export const weaknesses: readonly Weakness[] = [
     name: "no fsync of what is in tmp",
     edits: [
       [maildir, "syncFile(delivery.file)", "void delivery.file"],
-      [thread, "for (const fd", "if (order.link === undefined) for (const fd"],
+      [thread, "else for (const fd", "else if (order.link === undefined) for (const fd"],
+      noBegin,
       [
         "core/delivery/together.ts",
-        "all: syncfsTells() ? async () => await flusher().fileSystem() :",
-        "all: true ? undefined :",
+        "all: syncfsTells() ? async (moment, files) =>",
+        "all: !syncfsTells() ? async (moment, files) =>",
       ],
       ["core/delivery/together.ts", "each({ files, directories: ", "each({ files: [], directories: "],
     ],

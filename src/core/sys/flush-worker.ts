@@ -17,10 +17,7 @@ self.onmessage = ({ data }: MessageEvent<FlushOrder>) => {
 /** Does it; the name of the errno if it failed. */
 function done(order: FlushOrder): string | undefined {
   try {
-    // The disk takes them side by side, and while we wait for our turn.
-    if (order.files.length > 1 || order.fileSystem !== undefined)
-      for (const fd of order.files) beginWriting(fd);
-    if (order.fileSystem !== undefined) flushAll(order.fileSystem);
+    if (order.fileSystem !== undefined) flushAll(order.fileSystem, order.files);
     else for (const fd of order.files) fsyncSync(fd);
     if (order.link !== undefined) linkSync(order.link.from, order.link.to);
     for (const path of order.directories) syncDirectory(path);
@@ -33,7 +30,12 @@ function done(order: FlushOrder): string | undefined {
 
 let turns: FlushTurns | undefined;
 
-function flushAll({ fd, moment, turns: place }: NonNullable<FlushOrder["fileSystem"]>): void {
+function flushAll(
+  { fd, moment, turns: place }: NonNullable<FlushOrder["fileSystem"]>,
+  files: readonly number[],
+): void {
+  // The disk takes them while we wait for our turn.
+  for (const file of files) beginWriting(file);
   if (place === undefined) syncFileSystem(fd);
   else {
     turns ??= turnsAt(place);
