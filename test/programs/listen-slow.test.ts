@@ -9,13 +9,13 @@ const data = "MAIL FROM:<a@b>\r\nRCPT TO:<joe@test.example>\r\nDATA\r\n";
 const timedOut = "451 timeout (#4.4.2)\r\n";
 const megabyte = 1000; // kB
 
-describe("qmail-smtpd with two seconds of patience", () => {
+describe("qmail-smtpd with four seconds of patience", () => {
   let home: ServerHome;
   let server: Resident;
   let before: number;
   beforeAll(async () => {
     home = new ServerHome();
-    home.write("control/timeoutsmtpd", "2\n");
+    home.write("control/timeoutsmtpd", "4\n");
     server = await Resident.start(home);
     await accepts(server);
     before = server.descriptors;

@@ -182,6 +182,7 @@ function sent(pid: number, signal: "SIGKILL" | "SIGTERM"): boolean {
 
 /** Does it. */
 export async function soak(plan: Plan): Promise<Result> {
+  mkdirSync(plan.scratch, { recursive: true });
   const scratch = mkdtempSync(join(plan.scratch, "qmail-soak-"));
   const books = new Books();
   const deferred = new Set<string>();

@@ -1,8 +1,9 @@
 /** The place of one of several processes of a server: somebody is in it, or will be soon. */
 import { closeSync, writeSync } from "node:fs";
 import { isSystemError } from "../exit.ts";
+import { stopListening } from "../sys/accept.ts";
 import { errorText } from "../sys/errors.ts";
-import { moveAbove, pipe, shutDown } from "../sys/libc.ts";
+import { moveAbove, pipe } from "../sys/libc.ts";
 import type { Child, End } from "../sys/spawn.ts";
 
 /** What the first process says to another: serve whom you have, and end; end. Its death says the former. */
@@ -72,7 +73,7 @@ export class Seat {
 
   /** Meanwhile the kernel gives all clients to the others. The next process listens anew. */
   async #stayEmpty(seconds: number): Promise<void> {
-    for (const socket of this.#furniture.sockets) shutDown(socket);
+    for (const socket of this.#furniture.sockets) stopListening(socket);
     const { promise, resolve } = Promise.withResolvers<void>();
     const timer = setTimeout(resolve, seconds * 1000);
     await Promise.race([promise, this.#told.promise]);

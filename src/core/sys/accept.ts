@@ -5,12 +5,13 @@
 import { ptr } from "bun:ffi";
 import { closeSync } from "node:fs";
 import { type Endpoint, localEndpoint } from "./endpoints.ts";
-import { checked, libc, moveAbove, setNonBlocking } from "./libc.ts";
+import { checked, libc, moveAbove, setNonBlocking, shutDown } from "./libc.ts";
 import { bindTo, newSocket } from "./socket.ts";
 
 const socketLevel = 1;
 const reuseAddress = 2;
 const reusePort = 15;
+const acceptsConnections = 30;
 const ipv6Level = 41;
 const ipv6Only = 26;
 
@@ -92,6 +93,16 @@ export function listenTogether(place: Endpoint, backlog: number, count: number):
 /** Clients may come: they wait until somebody accepts them. */
 export function startListening(fd: number, backlog: number): void {
   checked("listen", libc().listen(fd, backlog));
+}
+
+/**
+ * Nobody new waits at a socket, until it listens again. One that does not listen is left alone: the kernel would take its
+ * shutdown for that of every connection it has later.
+ */
+export function stopListening(fd: number): void {
+  const [listens, size] = [new Int32Array(1), Int32Array.of(4)];
+  checked("getsockopt", libc().getsockopt(fd, socketLevel, acceptsConnections, ptr(listens), ptr(size)));
+  if (listens[0] !== 0) shutDown(fd);
 }
 
 /**

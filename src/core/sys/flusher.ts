@@ -7,6 +7,7 @@ import { closeSync, constants, openSync, statSync } from "node:fs";
 import { constants as os } from "node:os";
 import { syncfsTells } from "./durable.ts";
 import { momentOf, turnWords } from "./flush-turns.ts";
+import { qmailHome } from "./home.ts";
 import { beginWriting, systemError } from "./libc.ts";
 import { sharedWords, wordsAt } from "./shared-words.ts";
 
@@ -60,7 +61,10 @@ export class Flusher {
   constructor(directories: readonly [string, ...string[]]) {
     this.#fileSystem = openSync(directories[0], constants.O_RDONLY | constants.O_DIRECTORY);
     const { dev } = statSync(directories[0]);
-    this.#turns = sharedWords(`/dev/shm/qmail-flush-${process.geteuid?.()}-${dev}`, turnWords);
+    const uid = process.geteuid?.();
+    // Where every role has a user of its own, few share anything, and nothing of theirs is elsewhere.
+    const isPrivate = statSync(qmailHome(), { throwIfNoEntry: false })?.uid === uid;
+    this.#turns = isPrivate ? sharedWords(`/dev/shm/qmail-flush-${uid}-${dev}`, turnWords) : undefined;
     this.#words = this.#turns === undefined ? undefined : wordsAt(this.#turns, turnWords);
     this.#worker = this.#thread();
     const isOne = directories.every((path) => statSync(path).dev === dev);
