@@ -44,7 +44,8 @@ describe("mail that waits", () => {
     await start(home);
     const subjects = () => new Set(home.messages("ann").map((text) => /^Subject: (.*)$/m.exec(text)?.[1]));
     await until("all six", () => subjects().size === 6);
-    await until("an empty queue", () => home.queued().length === 0);
+    // Who is killed while a delivered message leaves may leave its text, which is swept after 36 hours.
+    await until("nothing to deliver", () => home.queued("todo", "info").length === 0);
   });
 
   test("for a user who was removed meanwhile goes back to its sender", async () => {
