@@ -15,8 +15,6 @@ import {
   users,
 } from "./peer.ts";
 
-/** Local deliveries at once. Each is a process that stays; on two processors more of them only cost their starts. */
-const workers = 20;
 const servers = { connections: 1200, backlog: 1024 };
 
 class Ours extends System {
@@ -62,7 +60,7 @@ class Ours extends System {
       once([qmail, "user", "add", ...users]);
     }
     const control = (name: string, text: string) => writeFileSync(join(home, "control", name), text);
-    control("concurrencylocal", `${workers}\n`);
+    control("concurrencylocal", `${deliveries}\n`);
     control("concurrencyremote", hold ? "0\n" : `${deliveries}\n`);
     control("smtproutes", smtpRoutes(setup));
     for (const [name, addresses] of Object.entries(lists))
@@ -112,7 +110,7 @@ export function ours(processes = 1): Peer {
     programs: built,
     settings: [
       "private home of root; qmail-smtpd --listen; log of qmail-send to a file beside the queue",
-      `concurrencylocal ${workers}, concurrencyremote ${deliveries}, --connections ${servers.connections}, --backlog ${servers.backlog}`,
+      `concurrencylocal ${deliveries}, concurrencyremote ${deliveries}, --connections ${servers.connections}, --backlog ${servers.backlog}`,
     ],
     async start(setup) {
       const system = new Ours(runDirectory(setup));
