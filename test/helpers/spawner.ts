@@ -90,8 +90,9 @@ export class Spawner {
     delivery: number,
     recipient: Uint8Array | string,
     sender: Uint8Array | string = "a@b",
+    message = "7/30",
   ): Promise<void> {
-    const fields = ["7/30", sender, recipient].flatMap((field) => [Buffer.from(field), Buffer.of(0)]);
+    const fields = [message, sender, recipient].flatMap((field) => [Buffer.from(field), Buffer.of(0)]);
     await this.send(Buffer.concat([encodeSlot(delivery, this.#width), ...fields]));
   }
 

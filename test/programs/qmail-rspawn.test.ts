@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { readFileSync, rmSync } from "node:fs";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
+import { Sink } from "../crash/sink.ts";
 import { type Manners, SmtpHost } from "../helpers/smtp-host.ts";
 import { PrivateHome, programs, type Spawner } from "../helpers/spawner.ts";
 
@@ -68,7 +69,7 @@ test("what qmail-start says about numbers does not reach the programs that are r
 });
 
 /** A home whose qmail-remote is ours, and a host to which all its mail goes. */
-function route(host: SmtpHost, file = "smtproutes"): Record<string, string> {
+function route(host: { port: number }, file = "smtproutes"): Record<string, string> {
   home.write("control/me", "me.example\n");
   home.write(`control/${file}`, `:127.0.0.1:${host.port}\n`);
   home.write("queue/lock/tcpto", "\0".repeat(1024));
@@ -336,6 +337,25 @@ test("without descriptors deliveries wait, and the others go on", async () => {
   expect(reports.filter((report) => !known.includes(report))).toEqual([]);
   expect(reports.filter((report) => report === known[1]).length).toBeGreaterThan(0);
   expect(await spawner.end()).toBe(0);
+});
+
+test("large messages that travel side by side are not mixed", async () => {
+  const arrived: string[] = [];
+  using sink = await Sink.start(({ text }) => arrived.push(text));
+  const ids = [30, 53, 76, 99, 122, 145, 168, 191];
+  const text = (id: number) =>
+    Array.from(
+      { length: 6000 },
+      (_, line) => `message ${id}, line ${line} of 6000, ${"x".repeat(20)}\n`,
+    ).join("");
+  for (const id of ids) home.write(`queue/mess/7/${id}`, text(id));
+  const spawner = home.start("qmail-rspawn", [], route(sink));
+  for (const [slot, id] of ids.entries()) await spawner.deliver(slot, "j@h.example", "a@b", `7/${id}`);
+  for (const _ of ids) expect((await spawner.report())[1]).toBe(kept);
+  expect(await spawner.end()).toBe(0);
+  expect(arrived.map((each) => ids.find((id) => each === text(id))).sort()).toEqual([...ids].sort());
+  for (const id of ids.slice(1)) rmSync(join(home.path, `queue/mess/7/${id}`));
+  home.write("queue/mess/7/30", "Subject: s\n\nbody\n");
 });
 
 test("a large message is not held in memory", async () => {

@@ -4,7 +4,7 @@ import type { SmtpClient } from "../wire/smtp-client.ts";
 import { type Connection, Dropped } from "./connection.ts";
 import type { Read } from "./message.ts";
 
-/** What was read is encoded before anybody else has a turn. */
+/** All sessions read into it: what was read is encoded before anybody else has a turn. */
 const buffer = Buffer.allocUnsafeSlow(16384);
 
 const nothing = Buffer.alloc(0);
@@ -40,8 +40,9 @@ async function sendMessage(connection: Connection, client: SmtpClient, message: 
     if (length === undefined) client.unreadable();
     if (length === undefined) return;
     if (length === 0) break;
+    const next = client.body(buffer.subarray(0, length));
     await connection.send(encoded);
-    encoded = client.body(buffer.subarray(0, length));
+    encoded = next;
   }
   const end = client.bodyEnd();
   if (client.state !== "talk") return;

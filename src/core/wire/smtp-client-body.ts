@@ -14,7 +14,7 @@ type Place = "start" | "within" | "cr";
 export class BodyEncoder {
   #place: Place = "start";
 
-  /** The next piece, encoded. The result is valid until the next call of anything. */
+  /** The next piece, encoded: a copy, for good. */
   push(piece: Uint8Array): Buffer {
     const out = Buffer.allocUnsafe(2 * piece.length + 2);
     let length = 0;

@@ -110,7 +110,7 @@ export class SmtpClient {
     return this.#take();
   }
 
-  /** The next piece of the message, as it is to be sent. */
+  /** The next piece of the message, as it is to be sent: a copy. */
   body(piece: Uint8Array): Buffer {
     return this.#encoder.push(piece);
   }
