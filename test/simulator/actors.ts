@@ -535,12 +535,14 @@ export function giveOrder(
         if (verb === "remove") for (const number of numbers) world.truth.removed.add(number);
         for (const number of numbers) if (verb === "release") world.truth.held.delete(number);
         for (const number of numbers) if (verb === "hold") world.truth.released.delete(number);
+        const order = 1 + Math.max(0, ...world.truth.asked.values());
+        for (const number of numbers) world.truth.asked.set(number, order);
         if (chosen.length === 0) return;
         const targets = chosen.map(({ id, identity }) => ({ id, identity }));
         const outcomes = await program.giveOrder({ verb, text: "ordered\n", targets });
         for (const { id, recipients } of chosen)
           for (const { address } of recipients)
-            if (outcomes.get(id) === "done") learn(world.truth, verb, address);
+            if (outcomes.get(id) === "done") learn(world.truth, verb, address, order);
       };
       world.follow(
         process,
@@ -557,10 +559,14 @@ export function giveOrder(
   );
 }
 
-/** What an operator was told is so from now on. A bounce says nothing of the message that it is about. */
-function learn(truth: Truth, verb: OrderPlan["verb"], address: string): void {
+/**
+ * What an operator was told is so from now on, unless somebody has asked for something else meanwhile. A bounce says
+ * nothing of the message that it is about.
+ */
+function learn(truth: Truth, verb: OrderPlan["verb"], address: string, order: number): void {
   const { what, number = 0 } = addressed(address) ?? {};
   if (what === "s") return;
+  if ((verb === "hold" || verb === "release") && truth.asked.get(number) !== order) return;
   if (verb === "hold") truth.held.add(number);
   if (verb === "release") truth.released.add(number);
   if (verb === "remove" || verb === "bounce") truth.over.add(number);

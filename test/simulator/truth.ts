@@ -19,6 +19,8 @@ export class Truth {
   readonly over = new Set<number>();
   /** Orders whose authors pulled the trigger: from then on they are carried out, whatever happens. */
   readonly given = new Set<string>();
+  /** The last order that was begun about a message, as all orders are counted: what an earlier one is told is past. */
+  readonly asked = new Map<number, number>();
   /** How often each recipient was tried. */
   readonly attempts = new Map<string, number>();
   /** What other hosts took. */
@@ -31,6 +33,7 @@ export class Truth {
     for (const name of ["begun", "acknowledged", "removed", "held", "released", "over"] as const)
       for (const number of this[name]) copy[name].add(number);
     for (const name of this.given) copy.given.add(name);
+    for (const [number, order] of this.asked) copy.asked.set(number, order);
     for (const [recipient, count] of this.attempts) copy.attempts.set(recipient, count);
     copy.remote.push(...this.remote);
     copy.excuses = this.excuses;
