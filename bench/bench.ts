@@ -127,7 +127,7 @@ export async function reaches(
   }
 }
 
-const flushCalls = ["fsync", "fdatasync", "syncfs", "sync", "sync_file_range", "msync"];
+const flushCalls = ["fsync", "fdatasync", "syncfs", "sync", "msync"];
 
 /** What strace writes about all processes of a running system, and their children, while `work` goes on. */
 export async function traced(
