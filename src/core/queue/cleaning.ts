@@ -3,6 +3,7 @@
  * user owns the queue, qmail-start tells qmail-send to do by itself what it would ask for.
  */
 import { lstatSync } from "node:fs";
+import { isSystemError } from "../exit.ts";
 import type { QueueDirectory } from "./paths.ts";
 import { remove, sweepPid } from "./remove.ts";
 
@@ -63,7 +64,9 @@ export class Cleaning {
     const leavesTodo = files.includes("todo");
     const hasBegun = this.#begun.delete(id) && !leavesTodo;
     for (const directory of hasBegun ? files.slice(1) : files) {
-      if (this.#asks && directory === "mess" && !hasBegun && this.#isQueued(id)) break;
+      const isQueued = this.#asks && directory === "mess" && !hasBegun ? this.#isQueued(id) : false;
+      if (isQueued === undefined) return "!";
+      if (isQueued) break;
       if (!remove(() => this.#path(directory, id))) return "!";
     }
     if (leavesTodo) this.#remember(id);
@@ -73,9 +76,15 @@ export class Cleaning {
   /**
    * Whoever is filing a message that looks dead, because the clock was set, may have put it into todo a moment ago. Once
    * intd is gone nobody can any more, so that what is in todo then is a message like any other, and the rest is for good.
+   * Undefined: nobody can say.
    */
-  #isQueued(id: bigint): boolean {
-    return lstatSync(this.#path("todo", id), { throwIfNoEntry: false }) !== undefined;
+  #isQueued(id: bigint): boolean | undefined {
+    try {
+      return lstatSync(this.#path("todo", id), { throwIfNoEntry: false }) !== undefined;
+    } catch (failure) {
+      if (isSystemError(failure)) return undefined;
+      throw failure;
+    }
   }
 
   #remember(id: bigint): void {

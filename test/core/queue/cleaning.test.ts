@@ -63,6 +63,17 @@ test("what came into todo while it was taken for dead keeps its text, where that
   expect(named).toEqual(["intd/34", "todo/34", "mess/34"]);
 });
 
+test("where nobody can say whether todo has it, it keeps its text, and that is said", () => {
+  scratch.write("queue/mess/35", "");
+  scratch.write("queue/file", "");
+  const cleaning = new Cleaning(
+    (directory, id) => scratch.in("queue", directory === "todo" ? "file" : directory, `${id}`),
+    true,
+  );
+  expect(cleaning.answer("foop/35")).toBe("!");
+  expect(existsSync(scratch.in("queue/mess/35"))).toBe(true);
+});
+
 test("thousands of messages that have left todo, and stay in mess, are forgotten at some time", () => {
   const { named, ask } = watched();
   for (let id = 1001; id <= 2025; id++) ask(`todo/${id}`);
