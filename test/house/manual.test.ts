@@ -12,7 +12,7 @@ const text = (page: string): string => readFileSync(join(folder, page), "latin1"
 
 /** Pages of the operating system that ours may name. */
 const system: ReadonlySet<string> = new Set(
-  "biff.1 fsync.2 flock.2 link.2 syncfs.2 getpwnam.3 syslog.3 tzset.3 passwd.5 utmp.5".split(" "),
+  "biff.1 fsync.2 flock.2 link.2 open.2 syncfs.2 getpwnam.3 syslog.3 tzset.3 passwd.5 utmp.5".split(" "),
 );
 
 /** What a page of a program has to say. */

@@ -19,6 +19,7 @@ const passing = new Set([
   "syncNow",
   "writeDurably",
   "each",
+  "flush",
   "all",
   "map",
   "forEach",

@@ -33,6 +33,9 @@ export interface Pipe {
   fill: (() => void) | undefined;
 }
 
+/** Of open(2); Node has no name for it. */
+const O_TMPFILE = 0o20000000;
+
 /** A process to its calls. Threads share descriptors. */
 export interface ProcessState {
   readonly name: string;
@@ -134,6 +137,8 @@ export function callsOf(kernel: Kernel, state: ProcessState, locks: Locks) {
     const path = absolute(given);
     const flags = typeof flag === "number" ? flag : (words[flag] ?? O_RDONLY);
     const creates = (flags & O_CREAT) !== 0;
+    // No disk here gives up its journal: what mustTakeWrites looks for is tested where it is.
+    if ((flags & O_TMPFILE) !== 0) throw failure("EOPNOTSUPP", "open", path);
     return call(creates ? "create" : "open", path, () => {
       let node = disk.find(path);
       if (node !== undefined && creates && (flags & O_EXCL) !== 0) throw failure("EEXIST", "open", path);

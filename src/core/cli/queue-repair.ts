@@ -1,13 +1,13 @@
 /** `qmail queue repair`: puts a queue in order that was damaged, copied or restored. */
-import { closeSync, openSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { isSystemError } from "../exit.ts";
 import { splitOf } from "../queue/inventory.ts";
 import { type IdsFor, mendFileRights, mendLayout, mendLock, mendPid } from "../queue/mend-rights.ts";
 import { mendStates } from "../queue/mend-states.ts";
 import { type Mender, mendNames } from "../queue/mending.ts";
 import { withQueueLock } from "../queue/queue-lock.ts";
+import { syncFileSystemOf } from "../sys/durable.ts";
 import { errorText } from "../sys/errors.ts";
-import { syncFileSystem } from "../sys/libc.ts";
 import { idsOf } from "../users/identity.ts";
 import { type Given, textOf } from "./options.ts";
 import { enterQueue, type QueuePlace } from "./queue.ts";
@@ -39,7 +39,7 @@ export async function repair(given: Given, say: (line: string) => void): Promise
   };
   const free = await locked(() => repairAll(place, wanted, mender), mender, place);
   if (!free) throw refuse("qmail-send, or another tool, works on this queue: stop it first");
-  if (!dry) attempt("sync queue", sync);
+  if (!dry) attempt("sync queue", () => syncFileSystemOf("."));
   say(summary(counts, dry));
   return counts.left > 0 ? 111 : 0;
 }
@@ -79,15 +79,6 @@ function idsFor(home: string, system: boolean): IdsFor {
   if (system) return idsOf;
   const { uid, gid } = attempt(`examine ${home}`, () => statSync(home));
   return () => ({ uid, gid });
-}
-
-function sync(): void {
-  const fd = openSync(".", "r");
-  try {
-    syncFileSystem(fd);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 function summary({ found, left }: { found: number; left: number }, dry: boolean): string {

@@ -4,33 +4,34 @@
  */
 import { closeSync, constants, fsyncSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { syncDirectory } from "../sys/durable.ts";
-import { syncFileSystem } from "../sys/libc.ts";
+import { syncDirectory, syncFileSystemOf } from "../sys/durable.ts";
 
 /** Up to here files are synced one by one: what one message has. */
 const few = 3;
 
-/** Returns when these files, their contents and their names, would survive a power cut. All are on the file system of `root`. */
-export function filesBarrier(paths: readonly string[], root: string): void {
-  if (paths.length > few) {
-    withOpen(root, syncFileSystem);
-    return;
-  }
-  for (const path of paths) withOpen(path, fsyncSync);
-  for (const directory of new Set(paths.map((path) => dirname(path)))) syncDirectory(directory);
+/** Returns when these files, their contents and their names, would survive a power cut. All are on one file system. */
+export function filesBarrier(paths: readonly string[]): void {
+  const directories = new Set(paths.map((path) => dirname(path)));
+  if (paths.length <= few) for (const path of paths) syncNow(path);
+  settle(directories, paths.length);
 }
 
 /** The same for names alone: what was made, renamed or removed in these directories. */
-export function namesBarrier(directories: readonly string[], root: string): void {
+export function namesBarrier(directories: readonly string[]): void {
   const distinct = new Set(directories);
-  if (distinct.size > few) withOpen(root, syncFileSystem);
-  else for (const directory of distinct) syncDirectory(directory);
+  settle(distinct, distinct.size);
 }
 
-function withOpen(path: string, sync: (fd: number) => void): void {
+function settle(directories: ReadonlySet<string>, count: number): void {
+  const [first] = directories;
+  if (first !== undefined && count > few) syncFileSystemOf(first);
+  else for (const directory of directories) syncDirectory(directory);
+}
+
+function syncNow(path: string): void {
   const fd = openSync(path, constants.O_RDONLY);
   try {
-    sync(fd);
+    fsyncSync(fd);
   } finally {
     closeSync(fd);
   }

@@ -204,8 +204,8 @@ export const realDisk: QueueDisk = {
   create: (path) => new FileOutput(openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NONBLOCK, 0o644)),
   replace,
   finish,
-  barrier: (paths) => filesBarrier(paths, "."),
-  settle: (directories) => namesBarrier(directories, "."),
+  barrier: filesBarrier,
+  settle: namesBarrier,
   mark,
   append,
 };

@@ -104,6 +104,6 @@ export class SharedIntake {
 /** Every directory that a message goes through on its way to todo. */
 function placesOfEntries(): [string, ...string[]] {
   const root = queueRoot();
-  const folders = Array.from({ length: queueSplit() }, (_, folder) => `mess/${folder}`);
-  return [root, ...["pid", "intd", "todo", ...folders].map((name) => `${root}/${name}`)];
+  const folders = Array.from({ length: queueSplit() }, (_, folder) => `${root}/mess/${folder}`);
+  return [`${root}/pid`, `${root}/intd`, `${root}/todo`, ...folders];
 }

@@ -2,6 +2,7 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { isSystemError } from "../exit.ts";
+import { mustTakeWrites } from "./takes-writes.ts";
 
 /** Makes the names in a directory durable (durable.ts). */
 export async function syncDirectory(path: string | Buffer): Promise<void> {
@@ -13,4 +14,5 @@ export async function syncDirectory(path: string | Buffer): Promise<void> {
   } finally {
     await directory.close();
   }
+  mustTakeWrites(path);
 }

@@ -5,6 +5,7 @@
 import { closeSync, constants, fsyncSync, openSync } from "node:fs";
 import { isSystemError } from "../exit.ts";
 import { syncFileSystem } from "./libc.ts";
+import { mustTakeWrites } from "./takes-writes.ts";
 
 /** Makes a file's content durable. */
 export function syncFile(fd: number): void {
@@ -25,6 +26,7 @@ export function syncDirectory(path: string | Buffer): void {
   } finally {
     closeSync(fd);
   }
+  mustTakeWrites(path);
 }
 
 /** Since Linux 5.8, syncfs(2) tells if data could not be written; before, its success says nothing. */
@@ -34,7 +36,7 @@ export function syncfsTells(): boolean {
   return major > 5 || (major === 5 && minor >= 8);
 }
 
-/** Makes everything on the file system of a directory durable. */
+/** Makes everything on the file system of a directory durable; one that the process may write to (mustTakeWrites). */
 export function syncFileSystemOf(directory: string | Buffer): void {
   const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
@@ -42,4 +44,5 @@ export function syncFileSystemOf(directory: string | Buffer): void {
   } finally {
     closeSync(fd);
   }
+  mustTakeWrites(directory);
 }

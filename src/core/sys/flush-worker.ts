@@ -7,6 +7,7 @@ import { FlushTurns, turnWords } from "./flush-turns.ts";
 import type { FlushOrder, FlushResult } from "./flusher.ts";
 import { beginWriting, syncFileSystem } from "./libc.ts";
 import { awaitChange, wakeAll, wordsAt } from "./shared-words.ts";
+import { mustTakeWrites } from "./takes-writes.ts";
 
 declare const self: Worker;
 
@@ -31,15 +32,19 @@ function done(order: FlushOrder): string | undefined {
 let turns: FlushTurns | undefined;
 
 function flushAll(
-  { fd, moment, turns: place }: NonNullable<FlushOrder["fileSystem"]>,
+  { path, fd, moment, turns: place }: NonNullable<FlushOrder["fileSystem"]>,
   files: readonly number[],
 ): void {
   // The disk takes them while we wait for our turn.
   for (const file of files) beginWriting(file);
-  if (place === undefined) syncFileSystem(fd);
+  const flush = (): void => {
+    syncFileSystem(fd);
+    mustTakeWrites(path);
+  };
+  if (place === undefined) flush();
   else {
     turns ??= turnsAt(place);
-    turns.flush(moment, () => syncFileSystem(fd));
+    turns.flush(moment, flush);
   }
 }
 

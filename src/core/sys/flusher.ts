@@ -15,10 +15,10 @@ import { sharedWords, wordsAt } from "./shared-words.ts";
 export interface FlushOrder {
   number: number;
   /**
-   * A descriptor on the file system that is flushed whole, and since when: somebody else's flush does as well that began
-   * after this moment, as the words there say (flush-turns.ts).
+   * A directory, open, of the file system that is flushed whole, and since when: somebody else's flush does as well that
+   * began after this moment, as the words there say (flush-turns.ts).
    */
-  fileSystem: { fd: number; moment: number; turns: Pointer | undefined } | undefined;
+  fileSystem: { path: string; fd: number; moment: number; turns: Pointer | undefined } | undefined;
   /** Files that are flushed, or with a whole file system are begun with. */
   files: readonly number[];
   /** A second name for a file, given between the files and the directories. */
@@ -47,7 +47,7 @@ export class Flusher {
   #second: Worker | undefined;
   /** Flushes of everything that are under way. */
   #whole = 0;
-  readonly #fileSystem: number;
+  readonly #fileSystem: { path: string; fd: number };
   readonly #pending = new Map<number, { resolve: () => void; reject: (failure: Error) => void }>();
   #next = 0;
   #failure: Error | undefined;
@@ -57,10 +57,14 @@ export class Flusher {
   /** Flushes the whole file system, at least what was complete at that moment; undefined where that promises nothing. */
   readonly all: ((moment: number, files: readonly number[]) => Promise<void>) | undefined;
 
-  /** `directories`: where everything is that is to be flushed; on more than one file system there is no flushing all. */
+  /**
+   * `directories`: where everything is that is to be flushed; on more than one file system there is no flushing all. The
+   * process may write to the first one (mustTakeWrites).
+   */
   constructor(directories: readonly [string, ...string[]]) {
-    this.#fileSystem = openSync(directories[0], constants.O_RDONLY | constants.O_DIRECTORY);
-    const { dev } = statSync(directories[0]);
+    const [path] = directories;
+    this.#fileSystem = { path, fd: openSync(path, constants.O_RDONLY | constants.O_DIRECTORY) };
+    const { dev } = statSync(path);
     const uid = process.geteuid?.();
     // Where every role has a user of its own, few share anything, and nothing of theirs is elsewhere.
     const isPrivate = statSync(qmailHome(), { throwIfNoEntry: false })?.uid === uid;
@@ -87,7 +91,7 @@ export class Flusher {
     try {
       await this.#order(this.#worker, {
         files,
-        fileSystem: { fd: this.#fileSystem, moment, turns: this.#turns },
+        fileSystem: { ...this.#fileSystem, moment, turns: this.#turns },
       });
     } finally {
       this.#whole--;
@@ -150,7 +154,7 @@ export class Flusher {
   /** The thread is gone, and nothing is known of what it had to do. */
   #failed(message: string): void {
     if (this.#failure !== undefined) return;
-    closeSync(this.#fileSystem);
+    closeSync(this.#fileSystem.fd);
     this.#failure = new Error(`the thread that flushes has ended: ${message}`);
     for (const { reject } of this.#pending.values()) reject(this.#failure);
     this.#pending.clear();

@@ -4,10 +4,14 @@ import { closeSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Flusher } from "../../../src/core/sys/flusher.ts";
+import { canUnshare, unshare } from "../../helpers/namespace.ts";
 
 const place = mkdtempSync(join(tmpdir(), "qmail-flusher-"));
-let flusher: Flusher;
-afterEach(() => flusher.close());
+let flusher: Flusher | undefined;
+afterEach(() => {
+  flusher?.close();
+  flusher = undefined;
+});
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 test("files and names, and everything at once", async () => {
@@ -46,3 +50,15 @@ test("files do not wait behind everything", async () => {
   expect(flusher.isDead).toBe(false);
   closeSync(fd);
 });
+
+test.skipIf(!canUnshare())(
+  "no way of flushing says that all is well where nothing can be written (needs root, mount namespaces)",
+  () => {
+    const script = join(import.meta.dir, "flush-read-only.ts");
+    const mount = mkdtempSync(join(place, "mount-"));
+    const run = Bun.spawnSync([...unshare, process.execPath, script, mount], { stderr: "inherit" });
+    const ways = ["all", "each", "names", "names, meanwhile", "file system"];
+    const all = (outcome: string) => Object.fromEntries(ways.map((way) => [way, outcome]));
+    expect(JSON.parse(run.stdout.toString())).toEqual([all("flushed"), all("EROFS")]);
+  },
+);

@@ -1,7 +1,7 @@
 /** `qmail setup`: a system-wide installation, from nothing or in the place of another qmail. */
-import { closeSync, openSync } from "node:fs";
+
+import { syncFileSystemOf } from "../../sys/durable.ts";
 import { standardHome } from "../../sys/home.ts";
-import { syncFileSystem } from "../../sys/libc.ts";
 import { checkedHost, defaultHost } from "../host.ts";
 import { attempt } from "../trouble.ts";
 import { accountSteps } from "./accounts.ts";
@@ -73,12 +73,5 @@ function* allSteps(site: Site, host: string, options: SetupOptions): Steps {
 
 /** Makes the names of all that was made durable; the files' contents are so already. */
 function settle(home: string): void {
-  attempt(`sync ${home}`, () => {
-    const fd = openSync(home, "r");
-    try {
-      syncFileSystem(fd);
-    } finally {
-      closeSync(fd);
-    }
-  });
+  attempt(`sync ${home}`, () => syncFileSystemOf(home));
 }
