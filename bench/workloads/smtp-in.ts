@@ -125,8 +125,8 @@ const both = { peers: ["ours", "postfix"], look: true };
 const everybody = { peers: [...both.peers, "reference"], look: true };
 
 export const smtpInWorkloads: readonly Workload[] = [
-  smtpIn({ name: "smtp-in-20", sessions: 20, size: 2000, messages: 4000, must: everybody }),
-  smtpIn({ name: "smtp-in-100", sessions: 100, size: 2000, messages: 4000, must: both }),
+  smtpIn({ name: "smtp-in-20", sessions: 20, size: 2000, messages: 10_000, must: everybody }),
+  smtpIn({ name: "smtp-in-100", sessions: 100, size: 2000, messages: 10_000, must: both }),
   smtpIn({ name: "smtp-in-1", sessions: 1, size: 2000, messages: 400 }),
   smtpIn({ name: "smtp-in-tmpfs", kind: "tmpfs", sessions: 20, size: 2000, messages: 4000 }),
   smtpIn({ name: "smtp-in-many", sessions: 20, size: 2000, messages: 400, recipients: 20 }),

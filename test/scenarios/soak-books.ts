@@ -62,7 +62,7 @@ export interface Line {
   /** Of these, come wherever they had to. */
   kept: number;
   lost: number;
-  /** Copies beyond the first, of messages that a kill met on their way. */
+  /** Copies beyond the first, of messages that a kill or what it ended met on their way. */
   doubled: number;
   /** Copies that no kill explains, or at a place where they have no business. */
   wrong: number;
@@ -71,6 +71,7 @@ export interface Line {
 export class Books {
   readonly #entries = new Map<number, Entry>();
   readonly #kills: number[] = [];
+  readonly #ends: number[] = [];
   /** Of each way, copies that ought not to be. */
   readonly #wrong = new Map<Way, string[]>();
   readonly #doubled = new Map<Way, number>();
@@ -107,6 +108,11 @@ export class Books {
     this.#kills.push(now);
   }
 
+  /** A process has ended that had been told to, or whose partner was killed: that may be seconds after the kill. */
+  end(now: number): void {
+    this.#ends.push(now);
+  }
+
   get kills(): readonly number[] {
     return this.#kills;
   }
@@ -130,7 +136,10 @@ export class Books {
     else if (copies > 1 && this.#wasKilled(entry.sent, now))
       this.#doubled.set(way, (this.#doubled.get(way) ?? 0) + 1);
     else if (copies > 1)
-      this.#complain(way, `message ${number} came ${copies} times to ${at}, without a kill`);
+      this.#complain(
+        way,
+        `message ${number} came ${copies} times to ${at}, without a kill between ${time(entry.sent)} and ${time(now)}`,
+      );
   }
 
   lines(): Line[] {
@@ -162,11 +171,13 @@ export class Books {
     this.#wrong.set(way, [...(this.#wrong.get(way) ?? []), text]);
   }
 
-  /** Whether a kill fell between sending a message and its coming. */
+  /** Whether a process was killed, or ended, between sending a message and its coming. */
   #wasKilled(sent: number, now: number): boolean {
-    return this.#kills.some((kill) => kill >= sent && kill <= now);
+    return [this.#kills, this.#ends].some((times) => times.some((time) => time >= sent && time <= now));
   }
 }
+
+const time = (milliseconds: number): string => new Date(milliseconds).toISOString().slice(11, 23);
 
 /** Only bounces have a line more behind the message. */
 const isEnd = (text: string, number: number): boolean => {

@@ -16,14 +16,17 @@ const password = "secret";
 /** One thing that is supervised. */
 class Service {
   readonly #start: () => Group;
+  readonly #ended: () => void;
   #group: Group;
   #stopping = false;
   /** How often it was started. */
   starts = 1;
   readonly #watched: Promise<void>;
 
-  constructor(start: () => Group) {
+  /** `ended` is called whenever it has ended by itself. */
+  constructor(start: () => Group, ended: () => void) {
     this.#start = start;
+    this.#ended = ended;
     this.#group = start();
     this.#watched = this.#watch();
   }
@@ -32,6 +35,7 @@ class Service {
     for (;;) {
       await this.#group.ended();
       if (this.#stopping) return;
+      this.#ended();
       await Bun.sleep(pause);
       if (this.#stopping) return;
       this.starts++;
@@ -73,13 +77,19 @@ export class System {
   readonly ports: Readonly<Record<Server, number>>;
   readonly #services: Record<string, Service> = {};
 
-  private constructor(home: PrivateHome, ports: Record<Server, number>) {
+  readonly #ended: () => void;
+
+  private constructor(home: PrivateHome, ports: Record<Server, number>, ended: () => void) {
     this.home = home;
     this.ports = ports;
+    this.#ended = ended;
   }
 
-  /** Makes a home below a directory, and starts everything. `sink`: the port of the host remote.example. */
-  static async start(scratch: string, sink: number): Promise<System> {
+  /**
+   * Makes a home below a directory, and starts everything. `sink`: the port of the host remote.example; `ended`: called when
+   * something that is supervised has ended by itself.
+   */
+  static async start(scratch: string, sink: number, ended: () => void): Promise<System> {
     const home = new PrivateHome("joe", scratch);
     for (const user of ["ann", "bob"]) home.run("qmail", "user", "add", user);
     const control = (name: string, text: string): void =>
@@ -97,7 +107,7 @@ export class System {
     const [smtp, qmtp, qmqp, pop3] = await freePorts(4);
     if (smtp === undefined || qmtp === undefined || qmqp === undefined || pop3 === undefined)
       throw new Error("no free ports");
-    const system = new System(home, { smtp, qmtp, qmqp, pop3 });
+    const system = new System(home, { smtp, qmtp, qmqp, pop3 }, ended);
     system.#startAll();
     return system;
   }
@@ -111,7 +121,7 @@ export class System {
         const group = new Group(command, environment, log);
         closeSync(log);
         return group;
-      });
+      }, this.#ended);
     };
     service("send", [join(home.path, "rc")]);
     for (const name of ["smtp", "qmtp", "qmqp"] as const)

@@ -166,13 +166,21 @@ class Soak {
       const signal = random() < 0.85 ? "SIGKILL" : "SIGTERM";
       for (const { pid, name } of victims)
         if (sent(pid, signal)) this.#killed[name] = (this.#killed[name] ?? 0) + 1;
-      if (victims.length > 0) this.#books.kill(Date.now());
+      if (victims.length === 0) continue;
+      this.#books.kill(Date.now());
+      for (const { pid } of victims) void this.#awaitEnd(pid);
     }
+  }
+
+  /** Who gets TERM may have something to finish. */
+  async #awaitEnd(pid: number): Promise<void> {
+    while (!this.#stopped && sent(pid, 0)) await Bun.sleep(20);
+    this.#books.end(Date.now());
   }
 }
 
 /** Whether the process was still there. */
-function sent(pid: number, signal: "SIGKILL" | "SIGTERM"): boolean {
+function sent(pid: number, signal: "SIGKILL" | "SIGTERM" | 0): boolean {
   try {
     return process.kill(pid, signal);
   } catch {
@@ -194,7 +202,7 @@ export async function soak(plan: Plan): Promise<Result> {
     return "451 come again";
   };
   using sink = await Sink.start(({ text }) => books.arrive("sink", text, Date.now(), "at the sink"), answer);
-  const system = await System.start(scratch, sink.port);
+  const system = await System.start(scratch, sink.port, () => books.end(Date.now()));
   try {
     return await new Soak(plan, system, books).run();
   } finally {
