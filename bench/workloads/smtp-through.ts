@@ -34,7 +34,7 @@ function smtpThrough(sessions: number, standard: number): Workload {
   };
 }
 
-export const smtpThroughWorkloads: readonly Workload[] = [smtpThrough(20, 3000), smtpThrough(100, 3000)];
+export const smtpThroughWorkloads: readonly Workload[] = [smtpThrough(20, 10_000), smtpThrough(100, 3000)];
 
 const [waiting, first] = [3000, 100];
 
