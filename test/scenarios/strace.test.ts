@@ -82,7 +82,7 @@ test.skipIf(missing)(
       const command = [home.program("qmail-queue"), "--resident"];
       let events: string[] = [];
       const places = (shape: RegExp) => events.flatMap((event, index) => (shape.test(event) ? [index] : []));
-      const flushes = () => places(/^syncfs\(\d+<[^>]*\/queue>/);
+      const flushes = () => places(/^syncfs\(\d+<[^>]*\/queue\/pid>/);
       // Another test's server may flush this very file system meanwhile, for all who are ready.
       for (let run = 0; run < 20 && flushes().length < 2; run++)
         events = trace(home, command, Buffer.concat(requests).toString());
