@@ -90,7 +90,7 @@ const open: Readonly<Record<string, readonly string[]>> = {
   "qmail-clean": [],
   logger: ["/var/log/qmail-send/current"],
   "qmail-smtpd --listen": [],
-  "its qmail-queue --resident": ["/var/qmail/queue"],
+  "its qmail-queue --resident": ["/var/qmail/queue/pid"],
   "qmail-popup --listen": [],
   "ann's qmail-pop3d": [],
   "ann's warm qmail-local": [],
