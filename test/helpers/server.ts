@@ -1,5 +1,5 @@
 /** A server that stays, over a real queue of its own, and what the system says about its process. */
-import { readdirSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bin, run, Scratch } from "./built.ts";
 import { layOutQueue } from "./layout.ts";
@@ -122,9 +122,10 @@ export class Resident {
     return this.ports[0] ?? 0;
   }
 
-  /** How many descriptors it has open. */
+  /** How many descriptors it has open, without those of event loops: each thread has some, and may come late. */
   get descriptors(): number {
-    return readdirSync(`/proc/${this.pid}/fd`).length;
+    const fds = readdirSync(`/proc/${this.pid}/fd`);
+    return fds.filter((fd) => !targetOf(this.pid, fd).startsWith("anon_inode:[event")).length;
   }
 
   /** Whether anybody listens on its first port. */
@@ -198,4 +199,13 @@ function statOf(pid: string): string {
 export async function until(words: string, isSo: () => boolean, seconds = patience): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !isSo(); await Bun.sleep(5))
     if (Date.now() > end) throw new Error(`waited in vain: ${words}`);
+}
+
+/** What a descriptor leads to; empty: it is closed by now. */
+function targetOf(pid: number, fd: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/fd/${fd}`);
+  } catch {
+    return "";
+  }
 }

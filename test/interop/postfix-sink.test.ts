@@ -141,6 +141,7 @@ describe.skipIf(needs.skip)(needs.name, () => {
     await until("an empty queue", () => home.queued().length === 0);
     for (const { host } of deferred) {
       expect(at(host).sort()).toEqual(subjects(host));
+      await until("the successes in the log", () => logged(host, "success") >= each);
       expect(logged(host, "success")).toBe(each);
     }
   });

@@ -184,7 +184,8 @@ test("SIGTERM to one of the processes: it ends as a server does, and another tak
   expect(old.text).toEndWith("421 shutting down (#4.3.2)\r\n");
   old.socket.destroy();
   await until("another is here", () => server.childPids().filter((pid) => pid !== old.pid).length === 2);
-  expect(server.log).toContain(`process ${old.pid} ended with 0; the next one comes now`);
+  const line = `process ${old.pid} ended with 0; the next one comes now`;
+  await until("the log says so", () => server.log.includes(line));
   await finish(other);
 });
 
