@@ -1,6 +1,6 @@
 /** Processes of a mail system that die one by one, or stop reading, while mail goes through them. */
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { readProcess, until } from "../helpers/home.ts";
 import { patience } from "../helpers/patience.ts";
@@ -39,12 +39,14 @@ for (const [name, line] of daemons)
     if (line !== undefined) expect(log).toContain(line);
   });
 
+// Whether a death meets a delivery is chance here; faults.ts has a worker die at each of its calls.
 test("warm workers that die in the middle: their deliveries are tried again, and nobody else notices", async () => {
-  const { starts, log, ...found } = await underLoad(async (world) => {
-    const log = join(world.home.path, "log");
-    const wasMet = (): boolean => readFileSync(log, "latin1").includes(": deferral: ");
-    // Most of the time they have nothing to do, and a death then is no delivery's.
-    for (let round = 0; round < 5 || (round < 100 && !wasMet()); round++) {
+  const {
+    starts,
+    log: _,
+    ...found
+  } = await underLoad(async (world) => {
+    for (let round = 0; round < 5; round++) {
       await until(patience, () => workers(world).length > 0);
       for (const pid of workers(world)) process.kill(pid, "SIGKILL");
       await world.more(10);
@@ -52,7 +54,6 @@ test("warm workers that die in the middle: their deliveries are tried again, and
   });
   expect(found).toMatchObject({ ...nothing, delivered: found.acknowledged });
   expect(starts).toBe(1);
-  expect(log).toContain(": deferral: ");
 });
 
 const workers = ({ home }: World): number[] =>
