@@ -3,7 +3,8 @@
  *
  *   bun test/scenarios/large.ts [--megabytes 1024]
  */
-import { statSync } from "node:fs";
+import { statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Group, host, PrivateHome, readProcess } from "../helpers/home.ts";
 import { patience } from "../helpers/patience.ts";
@@ -25,7 +26,10 @@ export async function largeMessage(megabytes: number): Promise<Passage> {
   try {
     const daemons = home.start();
     const bytes = megabytes * 2 ** 20;
-    const body = `yes '${line}' | head -c ${bytes}`;
+    // The end of the message waits until whoever takes it in was looked at.
+    const seen = join(home.path, "seen");
+    const wait = `while [ ! -e '${seen}' ]; do sleep 0.05; done`;
+    const body = `yes '${line}' | head -c ${bytes}; ${wait}`;
     const inject = `'${home.program("qmail-inject")}' ${home.user}@${host}`;
     const sender = new Group(
       ["/bin/sh", "-c", `{ printf 'Subject: large\\n\\n'; ${body}; } | ${inject}`],
@@ -36,6 +40,7 @@ export async function largeMessage(megabytes: number): Promise<Passage> {
     const limit = Date.now() + (patience + megabytes) * 1000;
     while (Date.now() < limit && (home.delivered().length === 0 || home.queued().length > 0)) {
       for (const pid of [...daemons.processes(), ...sender.processes()]) note(pid, peaks);
+      if (peaks["qmail-queue"] !== undefined) writeFileSync(seen, "");
       await Bun.sleep(20);
     }
     const [message] = home.delivered();
