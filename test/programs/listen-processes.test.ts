@@ -166,7 +166,12 @@ test("where processes keep dying, the others serve all until there is another", 
     "the next one comes in 2 s",
   ]);
   const heard: string[] = [];
-  while (server.childPids().length < 2) heard.push(await session(server, message(shortText)));
+  const isAlone = (): boolean => server.childPids().length < 2;
+  while (isAlone()) {
+    const text = await session(server, message(shortText));
+    // The next one may have come meanwhile, and taken it.
+    if (isAlone()) heard.push(text);
+  }
   expect(heard.filter((text) => !text.includes(`qp ${stays}\r\n`))).toEqual([]);
   expect(heard.length).toBeGreaterThan(0);
   for (const talk of await everywhere(server, 2)) await finish(talk);
