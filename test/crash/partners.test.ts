@@ -1,8 +1,9 @@
 /** Processes of a mail system that die one by one, or stop reading, while mail goes through them. */
 import { expect, test } from "bun:test";
-import { readdirSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { readProcess, until } from "../helpers/home.ts";
+import { tryLockExclusive } from "../../src/core/sys/lock.ts";
+import { host, openFiles, PrivateHome, readProcess, until } from "../helpers/home.ts";
 import { patience } from "../helpers/patience.ts";
 import { running, underLoad, type World } from "./under-load.ts";
 
@@ -39,16 +40,12 @@ for (const [name, line] of daemons)
     if (line !== undefined) expect(log).toContain(line);
   });
 
-// Whether a death meets a delivery is chance here; faults.ts has a worker die at each of its calls.
+// Whether a death meets a delivery is chance here; in the next row it does.
 test("warm workers that die in the middle: their deliveries are tried again, and nobody else notices", async () => {
-  const {
-    starts,
-    log: _,
-    ...found
-  } = await underLoad(async (world) => {
+  const { starts, ...found } = await underLoad(async (world) => {
     for (let round = 0; round < 5; round++) {
-      await until(patience, () => workers(world).length > 0);
-      for (const pid of workers(world)) process.kill(pid, "SIGKILL");
+      await until(patience, () => workers(world.home).length > 0);
+      for (const pid of workers(world.home)) process.kill(pid, "SIGKILL");
       await world.more(10);
     }
   });
@@ -56,7 +53,35 @@ test("warm workers that die in the middle: their deliveries are tried again, and
   expect(starts).toBe(1);
 });
 
-const workers = ({ home }: World): number[] =>
+test("a warm worker that dies in the middle of a delivery: it is deferred, and tried again", async () => {
+  const home = new PrivateHome();
+  const box = join(home.path, "mail", home.user, "box");
+  writeFileSync(box, "");
+  writeFileSync(join(home.path, "mail", home.user, ".qmail-box"), "./box\n");
+  const lock = openSync(box, "r");
+  try {
+    expect(tryLockExclusive(lock)).toBe(true);
+    const daemons = home.start();
+    home.run("qmail-inject", `${home.user}-box@${host}`);
+    const waiting = (): number[] => workers(home).filter((pid) => openFiles(pid).includes(box));
+    // It waits for the mailbox, which is ours.
+    expect(await until(patience, () => waiting().length === 1)).toBe(true);
+    for (const pid of waiting()) process.kill(pid, "SIGKILL");
+    const log = (): string => readFileSync(join(home.path, "log"), "latin1");
+    expect(await until(patience, () => /^delivery 1: /m.test(log()))).toBe(true);
+    expect(log()).toContain("delivery 1: deferral: ");
+    expect(readFileSync(box, "latin1")).toBe("");
+    closeSync(lock);
+    daemons.signal("SIGALRM");
+    expect(await until(patience, () => home.queued().length === 0)).toBe(true);
+    expect(log()).toContain("delivery 2: success: ");
+    expect(readFileSync(box, "latin1").match(/^From /gm)?.length).toBe(1);
+  } finally {
+    await home.remove();
+  }
+});
+
+const workers = (home: PrivateHome): number[] =>
   running(home, "--resident").filter((pid) => readProcess(pid, "cmdline")?.includes("qmail-local"));
 
 const logger = ["sh", "-c", "exec cat > /dev/null"];

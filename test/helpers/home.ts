@@ -1,5 +1,14 @@
 /** A private qmail home for a scenario: made by `qmail init`, started by its rc, removed at the end. */
-import { closeSync, lstatSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import {
+  closeSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 
@@ -67,6 +76,17 @@ export function readProcess(pid: string | number, file: string): string | undefi
   } catch {
     return undefined;
   }
+}
+
+/** What the open descriptors of a process lead to, a path or a name like `socket:[7]`; those closed meanwhile left out. */
+export function openFiles(pid: string | number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
+    } catch {
+      return [];
+    }
+  });
 }
 
 /** A private home with one user, who gets mail in a Maildir. */

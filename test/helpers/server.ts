@@ -1,7 +1,8 @@
 /** A server that stays, over a real queue of its own, and what the system says about its process. */
-import { readdirSync, readFileSync, readlinkSync, symlinkSync, unlinkSync } from "node:fs";
+import { readdirSync, readFileSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { bin, run, Scratch } from "./built.ts";
+import { openFiles } from "./home.ts";
 import { layOutQueue } from "./layout.ts";
 import { patience } from "./patience.ts";
 import { separateQueueProgram } from "./queue-program.ts";
@@ -124,8 +125,7 @@ export class Resident {
 
   /** How many descriptors it has open, without those of event loops: each thread has some, and may come late. */
   get descriptors(): number {
-    const fds = readdirSync(`/proc/${this.pid}/fd`);
-    return fds.filter((fd) => !targetOf(this.pid, fd).startsWith("anon_inode:[event")).length;
+    return openFiles(this.pid).filter((file) => !file.startsWith("anon_inode:[event")).length;
   }
 
   /** Whether anybody listens on its first port. */
@@ -199,13 +199,4 @@ function statOf(pid: string): string {
 export async function until(words: string, isSo: () => boolean, seconds = patience): Promise<void> {
   for (const end = Date.now() + seconds * 1000; !isSo(); await Bun.sleep(5))
     if (Date.now() > end) throw new Error(`waited in vain: ${words}`);
-}
-
-/** What a descriptor leads to; empty: it is closed by now. */
-function targetOf(pid: number, fd: string): string {
-  try {
-    return readlinkSync(`/proc/${pid}/fd/${fd}`);
-  } catch {
-    return "";
-  }
 }

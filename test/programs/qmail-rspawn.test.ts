@@ -315,20 +315,15 @@ test("without descriptors deliveries wait, and the others go on", async () => {
   const spawner = home.start("limited", [], route(host));
   for (let delivery = 0; delivery < 110; delivery++) await spawner.deliver(delivery, "j@h.example");
   const reports: string[] = [];
-  let open = 0;
   for (let seen = 0; seen < 110; seen++) {
     const next = spawner.report();
     for (let waiting = true; waiting; ) {
       waiting = await Promise.race([next.then(() => false), Bun.sleep(100).then(() => true)]);
       // Who got a connection is answered when all the others are.
-      if (waiting && hung.length > 0) {
-        open = hung.length;
-        for (const socket of hung.splice(0)) socket.write("250 kept\r\n");
-      }
+      if (waiting) for (const socket of hung.splice(0)) socket.write("250 kept\r\n");
     }
     reports.push((await next)[1]);
   }
-  expect(open).toBeGreaterThan(5);
   const known = [
     kept,
     "ZSystem resources temporarily unavailable. (#4.3.0)\n",
@@ -336,6 +331,7 @@ test("without descriptors deliveries wait, and the others go on", async () => {
   ];
   expect(reports.filter((report) => !known.includes(report))).toEqual([]);
   expect(reports.filter((report) => report === known[1]).length).toBeGreaterThan(0);
+  expect(reports.filter((report) => report === kept).length).toBeGreaterThan(5);
   expect(await spawner.end()).toBe(0);
 });
 

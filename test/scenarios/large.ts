@@ -23,6 +23,7 @@ const line = "Two hundred years of letters went through slots no wider than a ha
 export async function largeMessage(megabytes: number): Promise<Passage> {
   const home = new PrivateHome();
   const start = Date.now();
+  let sender: Group | undefined;
   try {
     const daemons = home.start();
     const bytes = megabytes * 2 ** 20;
@@ -31,7 +32,7 @@ export async function largeMessage(megabytes: number): Promise<Passage> {
     const wait = `while [ ! -e '${seen}' ]; do sleep 0.05; done`;
     const body = `yes '${line}' | head -c ${bytes}; ${wait}`;
     const inject = `'${home.program("qmail-inject")}' ${home.user}@${host}`;
-    const sender = new Group(
+    sender = new Group(
       ["/bin/sh", "-c", `{ printf 'Subject: large\\n\\n'; ${body}; } | ${inject}`],
       home.environment,
       "ignore",
@@ -50,6 +51,7 @@ export async function largeMessage(megabytes: number): Promise<Passage> {
       seconds: (Date.now() - start) / 1000,
     };
   } finally {
+    await sender?.kill();
     await home.remove();
   }
 }

@@ -68,6 +68,9 @@ export interface Line {
   wrong: number;
 }
 
+/** Milliseconds after a kill in which something ends because of it: a delivery may take that long. */
+const aftermath = 60_000;
+
 export class Books {
   readonly #entries = new Map<number, Entry>();
   readonly #kills: number[] = [];
@@ -108,9 +111,10 @@ export class Books {
     this.#kills.push(now);
   }
 
-  /** A process has ended that had been told to, or whose partner was killed: that may be seconds after the kill. */
+  /** A process has ended. It counts as the last kill's doing, which may be seconds ago, and not where that is long past. */
   end(now: number): void {
-    this.#ends.push(now);
+    const last = this.#kills.at(-1);
+    if (last !== undefined && now - last < aftermath) this.#ends.push(now);
   }
 
   get kills(): readonly number[] {

@@ -50,6 +50,19 @@ describe("the books", () => {
     }
   });
 
+  test("what ends seconds after a kill counts as the kill, long after it not", () => {
+    for (const [end, counts] of [
+      [1500, { doubled: 1, wrong: 0 }],
+      [100_000, { doubled: 0, wrong: 1 }],
+    ] as const) {
+      const books = taken();
+      books.kill(900);
+      books.end(end);
+      for (const now of [1100, end + 1]) books.arrive(place, textOf(number), now, "here");
+      expect(line(books)).toMatchObject({ kept: 1, lost: 0, ...counts });
+    }
+  });
+
   test("a copy at another place is wrong", () => {
     const books = taken();
     books.arrive("bob", textOf(number), 1100, "here");

@@ -174,7 +174,10 @@ class Soak {
 
   /** Who gets TERM may have something to finish. */
   async #awaitEnd(pid: number): Promise<void> {
-    while (!this.#stopped && sent(pid, 0)) await Bun.sleep(20);
+    while (sent(pid, 0)) {
+      if (this.#stopped) return;
+      await Bun.sleep(20);
+    }
     this.#books.end(Date.now());
   }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { encodeRequest } from "../../src/core/queue/resident-words.ts";
 import { PrivateHome } from "../helpers/home.ts";
 
-const calls = "fsync,fdatasync,syncfs,link,linkat,rename,renameat,renameat2,write,writev,pwrite64";
+const calls = "openat,fsync,fdatasync,syncfs,link,linkat,rename,renameat,renameat2,write,writev,pwrite64";
 const missing = Bun.which("strace") === null;
 
 /** Runs a program of the home under strace; its successful calls, in order. */
@@ -89,6 +89,13 @@ test.skipIf(missing)(
       const [before, after, ...more] = flushes();
       if (before === undefined || after === undefined) throw new Error(events.join("\n"));
       expect(more).toEqual([]);
+      // Each flush is looked at before anything relies on it.
+      const looked = places(/^openat\(.*\/queue\/pid".*O_TMPFILE/).map((look) =>
+        places(/^syncfs/)
+          .filter((flush) => flush < look)
+          .at(-1),
+      );
+      expect(looked).toEqual([before, after]);
       for (const written of places(/^write\(\d+<[^>]*\/(?:pid|mess|intd)\//))
         expect(written).toBeLessThan(before);
       const linked = places(/^link\(.*\/intd\/\d+".*\/todo\/\d+"/);

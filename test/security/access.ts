@@ -5,9 +5,10 @@
  *
  *   bun test/security/access.ts
  */
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { hashPassword } from "../../src/core/users/poppasswd.ts";
+import { openFiles } from "../helpers/home.ts";
 import { patience } from "../helpers/patience.ts";
 import { Talk } from "../helpers/talk.ts";
 import {
@@ -180,8 +181,7 @@ function targets(work: string, box: string): Record<string, string> {
 
 /** The files that a process's descriptors lead to, without numbers that differ from run to run. */
 const opened = (pid: number): string[] =>
-  readdirSync(`/proc/${pid}/fd`)
-    .map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`))
+  openFiles(pid)
     .filter((path) => path.startsWith("/") && !/^\/(dev|proc)\//.test(path))
     .map((path) => path.replace(/\/\d+\/\d+$/, "/N"))
     .sort();
