@@ -1,6 +1,6 @@
 /** The parts of a mail system, each a process with production code in it. */
 import { constants } from "node:fs";
-import { addressed, local, type OrderPlan, type Plan } from "./plan.ts";
+import { addressed, local, numberIn, type OrderPlan, type Plan } from "./plan.ts";
 import type { Truth } from "./truth.ts";
 import { home, type Process, queue, type World } from "./world.ts";
 
@@ -532,7 +532,10 @@ export function giveOrder(
         const numbers = chosen.flatMap(({ recipients }) =>
           recipients.map(({ address }) => addressed(address)?.number ?? 0),
         );
-        if (verb === "remove") for (const number of numbers) world.truth.removed.add(number);
+        // Whoever removes a bounce removes what it tells, though it is to the postmaster.
+        const texts = chosen.map(({ id }) => world.disk.find(`${queue}/mess/${id % 3n}/${id}`)?.data);
+        const told = texts.map((text) => numberIn(`${text?.toString("latin1")}`));
+        if (verb === "remove") for (const number of [...numbers, ...told]) world.truth.removed.add(number);
         for (const number of numbers) if (verb === "release") world.truth.held.delete(number);
         for (const number of numbers) if (verb === "hold") world.truth.released.delete(number);
         const order = 1 + Math.max(0, ...world.truth.asked.values());

@@ -1,6 +1,6 @@
 /** What has to be true of a disk: right after a power cut, and when all mail is done. */
 import type { Disk } from "./disk.ts";
-import { addressed, type Plan, postmaster } from "./plan.ts";
+import { addressed, numberIn, type Plan, postmaster } from "./plan.ts";
 import type { Delivered, Truth } from "./truth.ts";
 import { home, queue } from "./world.ts";
 
@@ -55,7 +55,7 @@ function told(text: string, plans: Plans): "torn" | "confused" {
 }
 
 function bounced(text: string, plans: Plans, recipient: string): Found {
-  const number = Number(/end of (\d+)\n$/.exec(text)?.[1] ?? -1);
+  const number = numberIn(text);
   const plan = plans.get(number);
   const original = plan?.text.toString("latin1") ?? "";
   if (plan === undefined || !text.endsWith(original) || !text.includes("--- ")) return "torn";

@@ -46,6 +46,9 @@ function textOf(number: number, lines: number): Buffer {
   return Buffer.from(`Subject: message ${number}\n\n${body.join("")}end of ${number}\n`);
 }
 
+/** The number of the message whose text that is, or that a bounce ends with; -1: there is none. */
+export const numberIn = (text: string): number => Number(/end of (\d+)\n$/.exec(text)?.[1] ?? -1);
+
 const usual = ["ok", "ok", "ok", "ok", "fail", "fail", "later1", "never"];
 const near = ["m0", "m0", "m1", "b0", "r0"];
 

@@ -2,7 +2,7 @@
 import { directories, giveOrder, repair, Submitters, System } from "./actors.ts";
 import { checkDisk, checkEnd, isClean, leftOver, type Verdict } from "./check.ts";
 import { Disk, type Mode } from "./disk.ts";
-import { type Plan, planOf, type Scenario, scenarioOf } from "./plan.ts";
+import { numberIn, type Plan, planOf, type Scenario, scenarioOf } from "./plan.ts";
 import { Random } from "./random.ts";
 import { Truth } from "./truth.ts";
 import { type Factory, queue, type Setting, start, World } from "./world.ts";
@@ -138,9 +138,7 @@ function lookAtMarks({ disk, truth, problems }: World): void {
 /** Which message has that number in the queue; none of the plan's: -1, as for a bounce. */
 function numberOf(disk: Disk, id: string): number {
   const text = disk.find(`${queue}/mess/${Number(id) % 3}/${id}`)?.data.toString("latin1") ?? "";
-  return text.slice(0, text.indexOf("\n")).includes("for bounce")
-    ? -1
-    : Number(/end of (\d+)\n$/.exec(text)?.[1] ?? -1);
+  return text.slice(0, text.indexOf("\n")).includes("for bounce") ? -1 : numberIn(text);
 }
 
 /** What the operators may expect after a power cut: what they ordered is carried out before any message is tried. */
