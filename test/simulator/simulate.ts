@@ -84,11 +84,12 @@ function live(
   const { epoch } = world.setting;
   const system = new System(world);
   const submitters = new Submitters(world);
-  const repaired = epoch > 0 && world.random.chance(0.15);
-  if (repaired) {
+  const mend = (): true => {
     repair(world);
     world.advance(world.now);
-  }
+    return true;
+  };
+  let repaired = epoch > 0 && world.random.chance(0.15) && mend();
   const usual = world.random.of([0, 0, 30]);
   system.start(epoch === 0 ? (scenario.start ?? usual) : usual);
   for (const plan of plans)
@@ -101,14 +102,21 @@ function live(
       world.after(at, process, () => system.stop());
     }
   }
-  const end = world.now + 10 * day;
+  let end = world.now + 10 * day;
   for (let rounds = 0; world.problems.length === 0; ) {
     if (world.quiet) lookAtMarks(world);
     if (!world.quiet || (isBusy(world.disk) && world.now < end)) {
       if (world.quiet && isHeld(world.disk)) giveOrder(world, { verb: "release", among: () => true }, 10);
       if (world.advance() && world.now < end) continue;
     }
-    if (leftOver(world.disk).length === 0 || rounds === 3) break;
+    if (leftOver(world.disk).length === 0) break;
+    if (rounds === 3) {
+      if (repaired || !wantsSender(world)) break;
+      // An operator who reads the warnings in the log.
+      repaired = mend();
+      end = world.now + 10 * day;
+      rounds = 0;
+    }
     // What is in nobody's hands is swept after a day and a half, when the system starts.
     rounds++;
     world.pass(1.6 * day);
@@ -118,6 +126,14 @@ function live(
     verdict: checkEnd(world.disk, world.truth, Object.assign(byNumber(plans), { repaired })),
     problems: world.problems,
   };
+}
+
+/** Whether a message that nobody accepted has recipients left, and no sender: that is for `qmail queue repair`. */
+function wantsSender({ disk, truth }: World): boolean {
+  return [...disk.filesBelow(`${queue}/info`)].some(([path, { data }]) => {
+    const id = path.slice(path.lastIndexOf("/") + 1);
+    return !data.toString("latin1").startsWith("F") && !truth.acknowledged.has(numberOf(disk, id));
+  });
 }
 
 /** No message is held of which an operator was told that it is released, or whose recipients all got it. */

@@ -77,13 +77,9 @@ export class Finisher {
     this.#bounce(id);
   }
 
+  /** Without failures nobody needs the sender, which a power cut may have taken from a message that nobody accepted. */
   #bounce(id: bigint): void {
     const { disk, log } = this.#context;
-    const info = readInfo(this.#context, id);
-    if (info === undefined) {
-      this.#later(id);
-      return;
-    }
     const failures = disk.path("bounce", id);
     try {
       if (disk.status(failures) === undefined) {
@@ -96,7 +92,10 @@ export class Finisher {
       this.#later(id);
       return;
     }
-    if (info.sender === doubleBounceSender) {
+    const info = readInfo(this.#context, id);
+    if (info === undefined) {
+      this.#later(id);
+    } else if (info.sender === doubleBounceSender) {
       log(`triple bounce: discarding ${failures}\n`);
       this.#removeBounce(id, failures);
     } else {

@@ -243,6 +243,16 @@ describe("what crashes leave", () => {
     ],
     ["S5 done, not ended", (world) => stage(world, "mess", "info"), true],
     ["S5 with recipients", (world) => stage(world, "mess", "info", "local"), true],
+    ["S5 done, and no sender, who is not needed", (world) => stageWithoutSender(world, "mess"), true],
+    ["S5 with recipients, and no sender", (world) => stageWithoutSender(world, "mess", "local"), false],
+    [
+      "S5 done with failures, and no sender",
+      (world) => {
+        stageWithoutSender(world, "mess");
+        world.disk.put(world.disk.path("bounce", id), "<joe@here.example>:\nno\n\n");
+      },
+      false,
+    ],
   ];
   const id = 55n;
   function stage(world: World, ...directories: ("mess" | "intd" | "todo" | "info" | "local")[]): void {
@@ -250,6 +260,10 @@ describe("what crashes leave", () => {
     const rest = { info: "Fs@a\0", local: "Tjoe@here.example\0" };
     for (const directory of directories)
       world.disk.put(world.disk.path(directory, id), { ...texts, ...rest }[directory]);
+  }
+  function stageWithoutSender(world: World, ...others: ("mess" | "local")[]): void {
+    stage(world, ...others);
+    world.disk.put(world.disk.path("info", id), "");
   }
   for (const [about, make, ends] of states)
     test(about, () => {
