@@ -15,8 +15,8 @@ export interface Verdict {
   duplicates: number;
 }
 
-/** What was submitted, by number. `repaired`: a repair makes up the sender of a message that lost it. */
-export type Plans = ReadonlyMap<number, Plan> & { repaired?: boolean };
+/** What was submitted, by number. */
+export type Plans = ReadonlyMap<number, Plan>;
 
 export const isClean = ({ lost, torn, confused, twice, left }: Verdict): boolean =>
   [lost, torn, confused, twice, left].every((each) => each.length === 0);
@@ -32,14 +32,14 @@ function withoutReceived(text: string): string | undefined {
 /** What is in a message as somebody got it. */
 type Found = { kind: "message" | "bounce"; number: number; recipients: string[] } | "torn" | "confused";
 
-function recognized({ sender, recipient, content }: Delivered, plans: Plans): Found {
+function recognized({ sender, recipient, content }: Delivered, truth: Truth, plans: Plans): Found {
   const text = withoutReceived(content.toString("latin1"));
   if (text === undefined) return "torn";
   const { number } = addressed(recipient) ?? {};
   const plan = plans.get(number ?? -1);
   if (
     plan?.recipients.includes(recipient) === true &&
-    (sender === plan.sender || (sender === "" && plans.repaired === true))
+    (sender === plan.sender || (sender === "" && truth.repaired))
   )
     return text === plan.text.toString("latin1")
       ? { kind: "message", number: plan.number, recipients: [recipient] }
@@ -103,7 +103,7 @@ function clean(): Verdict {
 function copiesOf(disk: Disk, truth: Truth, plans: Plans, verdict: Verdict) {
   const copies = new Map<string, { message: number; bounce: number }>();
   for (const [place, delivered] of mail(disk, truth, verdict)) {
-    const found = recognized(delivered, plans);
+    const found = recognized(delivered, truth, plans);
     if (typeof found === "string") {
       // Where the lines of an mbox that is torn meet, they can look like a message.
       if (place === "mbox" && found === "torn") continue;
@@ -127,12 +127,20 @@ export function checkDisk(disk: Disk, truth: Truth, plans: Plans): Verdict {
   for (const [path, { data }] of disk.filesBelow(`${queue}/todo`)) {
     const id = path.slice(path.lastIndexOf("/") + 1);
     const message = disk.find(`${queue}/mess/${Number(id) % 3}/${id}`);
-    if (message !== undefined) checkQueued(path, message.data, data.toString("latin1"), plans, verdict);
+    if (message !== undefined)
+      checkQueued(path, message.data, data.toString("latin1"), truth, plans, verdict);
   }
   return verdict;
 }
 
-function checkQueued(path: string, message: Buffer, envelope: string, plans: Plans, verdict: Verdict): void {
+function checkQueued(
+  path: string,
+  message: Buffer,
+  envelope: string,
+  truth: Truth,
+  plans: Plans,
+  verdict: Verdict,
+): void {
   const records = envelope.split("\0");
   const isWhole =
     records.at(-1) === "" && records.at(-2)?.startsWith("T") && records.some((each) => each.startsWith("F"));
@@ -142,7 +150,7 @@ function checkQueued(path: string, message: Buffer, envelope: string, plans: Pla
   }
   const sender = records.find((each) => each.startsWith("F"))?.slice(1) ?? "";
   for (const record of records.filter((each) => each.startsWith("T"))) {
-    const found = recognized({ sender, recipient: record.slice(1), content: message }, plans);
+    const found = recognized({ sender, recipient: record.slice(1), content: message }, truth, plans);
     if (typeof found === "string")
       verdict[found].push(`${path}: ${JSON.stringify(message.toString("latin1").slice(0, 100))}`);
   }

@@ -84,12 +84,13 @@ function live(
   const { epoch } = world.setting;
   const system = new System(world);
   const submitters = new Submitters(world);
-  const mend = (): true => {
+  const mend = (): void => {
     repair(world);
     world.advance(world.now);
-    return true;
+    world.truth.repaired = true;
   };
-  let repaired = epoch > 0 && world.random.chance(0.15) && mend();
+  if (epoch > 0 && world.random.chance(0.15)) mend();
+  let mended = false;
   const usual = world.random.of([0, 0, 30]);
   system.start(epoch === 0 ? (scenario.start ?? usual) : usual);
   for (const plan of plans)
@@ -111,9 +112,10 @@ function live(
     }
     if (leftOver(world.disk).length === 0) break;
     if (rounds === 3) {
-      if (repaired || !wantsSender(world)) break;
+      if (mended || !wantsSender(world)) break;
       // An operator who reads the warnings in the log.
-      repaired = mend();
+      mend();
+      mended = true;
       end = world.now + 10 * day;
       rounds = 0;
     }
@@ -122,10 +124,7 @@ function live(
     world.pass(1.6 * day);
     system.restart();
   }
-  return {
-    verdict: checkEnd(world.disk, world.truth, Object.assign(byNumber(plans), { repaired })),
-    problems: world.problems,
-  };
+  return { verdict: checkEnd(world.disk, world.truth, byNumber(plans)), problems: world.problems };
 }
 
 /** Whether a message that nobody accepted has recipients left, and no sender: that is for `qmail queue repair`. */

@@ -25,6 +25,8 @@ export class Truth {
   readonly attempts = new Map<string, number>();
   /** What other hosts took. */
   readonly remote: Delivered[] = [];
+  /** Whether a repair made up the senders of messages that had lost them. */
+  repaired = false;
   /** Reasons for which a recipient may get a message once more: power cuts, deaths, failed calls. */
   excuses = 0;
 
@@ -36,6 +38,7 @@ export class Truth {
     for (const [number, order] of this.asked) copy.asked.set(number, order);
     for (const [recipient, count] of this.attempts) copy.attempts.set(recipient, count);
     copy.remote.push(...this.remote);
+    copy.repaired = this.repaired;
     copy.excuses = this.excuses;
     return copy;
   }

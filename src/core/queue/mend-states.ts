@@ -11,6 +11,7 @@ import {
   readFileSync,
   renameSync,
 } from "node:fs";
+import { basename } from "node:path";
 import { isSystemError } from "../exit.ts";
 import { writeAll } from "../sys/fd.ts";
 import { type Inventory, type MessageDirectory, placeOf, type Stored } from "./inventory.ts";
@@ -128,12 +129,15 @@ const senderIn = (content: string): string | undefined => /(?:^|\0)F([^\0]*)\0/.
 
 const contentOf = (path: string): string => readFileSync(path, "latin1");
 
-/** Another content under the same name, whole or not at all, with the times of the old one if there was one. */
+/**
+ * Another content under the same name, whole or not at all, with the times of the old one if there was one. It is
+ * written in pid, where what a crash leaves of it is swept.
+ */
 function replaceFile(directory: MessageDirectory, path: string, content: string, idsFor: IdsFor): void {
   const [owner, mode] = fileRights[directory];
   const { uid, gid } = idsFor(owner);
   const old = lstatSync(path, { throwIfNoEntry: false });
-  const fresh = `${path}.new`;
+  const fresh = `pid/${process.pid}.${Date.now()}.${directory}.${basename(path)}`;
   const fd = openSync(fresh, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode);
   try {
     writeAll(fd, Buffer.from(content, "latin1"));
