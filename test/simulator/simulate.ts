@@ -113,7 +113,7 @@ function live(
     if (leftOver(world.disk).length === 0) break;
     if (rounds === 3) {
       if (mended || !wantsSender(world)) break;
-      // An operator who reads the warnings in the log.
+      // An operator finds it.
       mend();
       mended = true;
       end = world.now + 10 * day;
@@ -127,7 +127,7 @@ function live(
   return { verdict: checkEnd(world.disk, world.truth, byNumber(plans)), problems: world.problems };
 }
 
-/** Whether a message that nobody accepted has recipients left, and no sender: that is for `qmail queue repair`. */
+/** Whether there is a message that nobody accepted, and that has no sender: that is for `qmail queue repair`. */
 function wantsSender({ disk, truth }: World): boolean {
   return [...disk.filesBelow(`${queue}/info`)].some(([path, { data }]) => {
     const id = path.slice(path.lastIndexOf("/") + 1);

@@ -77,9 +77,13 @@ export class Finisher {
     this.#bounce(id);
   }
 
-  /** Without failures nobody needs the sender, which a power cut may have taken from a message that nobody accepted. */
   #bounce(id: bigint): void {
     const { disk, log } = this.#context;
+    const info = readInfo(this.#context, id);
+    if (info === undefined) {
+      this.#later(id);
+      return;
+    }
     const failures = disk.path("bounce", id);
     try {
       if (disk.status(failures) === undefined) {
@@ -92,10 +96,7 @@ export class Finisher {
       this.#later(id);
       return;
     }
-    const info = readInfo(this.#context, id);
-    if (info === undefined) {
-      this.#later(id);
-    } else if (info.sender === doubleBounceSender) {
+    if (info.sender === doubleBounceSender) {
       log(`triple bounce: discarding ${failures}\n`);
       this.#removeBounce(id, failures);
     } else {

@@ -243,7 +243,7 @@ describe("what crashes leave", () => {
     ],
     ["S5 done, not ended", (world) => stage(world, "mess", "info"), true],
     ["S5 with recipients", (world) => stage(world, "mess", "info", "local"), true],
-    ["S5 done, and no sender, who is not needed", (world) => stageWithoutSender(world, "mess"), true],
+    ["S5 done, and no sender", (world) => stageWithoutSender(world, "mess"), false],
     ["S5 with recipients, and no sender", (world) => stageWithoutSender(world, "mess", "local"), false],
     [
       "S5 done with failures, and no sender",
