@@ -73,12 +73,15 @@ export class Process implements ProcessState {
   readonly calls: Calls;
   readonly program: Inside;
   readonly threads: Process[] = [];
+  /** Whose thread it is. */
+  readonly of: Process | undefined;
   /** What happens when it ends before its time. */
   onDeath: () => void = () => {};
 
   constructor(world: World, name: string, pid: number, of?: Process) {
     this.name = name;
     this.pid = pid;
+    this.of = of;
     this.table = of?.table ?? { open: new Map(), next: 10 };
     this.calls = callsOf(world, this, world.locks);
     this.program = world.programOf(this);
@@ -147,8 +150,9 @@ export class World implements Kernel {
     closeAll(this.disk, process, this.locks);
   }
 
-  /** It is killed. */
-  kill(process: Process): void {
+  /** It is killed; with a thread all of its process is. */
+  kill(killed: Process): void {
+    const process = killed.of ?? killed;
     if (process.dead) return;
     this.exit(process);
     process.onDeath();
