@@ -2,7 +2,7 @@
  * `npm run simulate`: the long form of the simulated disk.
  *
  *   --seeds 200 [--from N] [--mode posix|journal|btrfs] [--cuts 60]   many seeds; from 1 on, or from N
- *   --barriers [--only WORDS] [--meet 400] [--most 200]               leave out each barrier in turn
+ *   --barriers [--only WORDS] [--meet 500] [--most 200]               leave out each barrier in turn
  *   --seed N [--step K [--state S]]                                   one again, with its calls if a step is named
  */
 import { parseArgs } from "node:util";
@@ -23,7 +23,7 @@ const { values } = parseArgs({
     state: { type: "string" },
     barriers: { type: "boolean", default: false },
     only: { type: "string", default: "" },
-    meet: { type: "string", default: "400" },
+    meet: { type: "string", default: "500" },
     most: { type: "string", default: "200" },
   },
 });

@@ -67,6 +67,7 @@ const needed: readonly (readonly [string, string, number])[] = [
   ["write: fsync file ask", "fell over", 3],
   ["fetchAnswers: fsync directory ask", "fell over", 402],
   ["makeDurable: fsync directory todo", "fell over", 1010],
+  ["makeDurable: fsync directory info", "left", 44],
 ];
 
 for (const [barrier, kind, seed] of needed)
