@@ -127,13 +127,13 @@ function live(
   return { verdict: checkEnd(world.disk, world.truth, byNumber(plans)), problems: world.problems };
 }
 
-/** Whether there is a message that nobody accepted or removed, and that has no sender: that is for `qmail queue repair`. */
+/** Whether a message of ours that nobody accepted or removed has no sender: that is for `qmail queue repair`. */
 function wantsSender({ disk, truth }: World): boolean {
   return [...disk.filesBelow(`${queue}/info`)].some(([path, { data }]) => {
     const id = path.slice(path.lastIndexOf("/") + 1);
     const number = numberOf(disk, id);
     const isTold = truth.acknowledged.has(number) || truth.removed.has(number);
-    return !data.toString("latin1").startsWith("F") && !isTold;
+    return truth.begun.has(number) && !isTold && !data.toString("latin1").startsWith("F");
   });
 }
 
