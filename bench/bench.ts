@@ -69,11 +69,18 @@ export function logTails(directory: string): string[] {
   return logs.flatMap((log) => readFileSync(log, "latin1").trimEnd().split("\n").slice(-8));
 }
 
-/** Sends some messages to another mailbox, so that every process that will be needed is there. */
-export async function warmUp(system: System, { tools }: Bench, sessions: number): Promise<void> {
-  const messages = Math.max(10, 2 * sessions);
+/**
+ * Sends messages to another mailbox: a few, so that every process that will be needed is there, or so many that servers
+ * are what they are after a minute of work.
+ */
+export async function warmUp(
+  system: System,
+  { tools }: Bench,
+  sessions: number,
+  messages = Math.max(10, 2 * sessions),
+): Promise<void> {
   await tools.send({ port: system.smtpPort, sessions, messages, size: 500, to: `${warm}@test.example` });
-  await until("the messages for warming up", () => system.count(warm) === messages, 120);
+  await reaches("messages for warming up", messages, () => system.count(warm));
   await system.group.rest();
 }
 

@@ -9,6 +9,8 @@ export interface Task {
   messages: number;
   /** Sessions to warm up with. */
   sessions: number;
+  /** All of it goes the same way once before, unmeasured: systems are measured that have worked. */
+  rehearsed?: boolean;
   /** Sends everything; returns when everything is acknowledged. */
   send(system: System): Promise<void>;
   /** What has arrived, up to `wanted`. */
@@ -25,6 +27,11 @@ export async function measured(peer: Peer, bench: Bench, task: Task): Promise<Fi
   const { messages, wanted } = task;
   return await withSystem(peer, task.setup, async (system) => {
     await warmUp(system, bench, task.sessions);
+    if (task.rehearsed) {
+      await task.send(system);
+      await reaches("messages of the rehearsal", wanted, () => task.arrived(system));
+      await system.group.rest();
+    }
     const before = task.arrived(system);
     const programs = system.group.processorByProgram();
     const meter = new Meter(system, bench);
