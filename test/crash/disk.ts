@@ -13,6 +13,7 @@
 import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, truncateSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { namespace } from "../helpers/namespace.ts";
 
 /** File systems, and how each is made and mounted. */
 export const kinds = {
@@ -47,13 +48,6 @@ export function unmount(place: string): void {
     if (Bun.spawnSync(["umount", place], { stderr: "ignore" }).exitCode === 0) return;
   tool("umount", place);
 }
-
-/** Namespaces for mounts, with which they go away. */
-export const namespace = [
-  "unshare",
-  ...["--mount", "--propagation", "private"],
-  ...["--pid", "--fork", "--kill-child", "--mount-proc"],
-];
 
 /** Whether there can be such disks of this kind here: root, loop devices, the tools. */
 export function canCutPower(kind: Kind): boolean {

@@ -5,7 +5,7 @@
  *
  *   bun test/crash/small-disk.ts full|read-only|reuse [--seconds 2]
  *
- * To be run as root in a mount namespace (disk.ts has one), with which the mount goes away.
+ * To be run as root in a mount namespace (helpers/namespace.ts has one), with which the mount goes away.
  */
 import {
   closeSync,

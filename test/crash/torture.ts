@@ -7,7 +7,7 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { namespace } from "./disk.ts";
+import { namespace } from "../helpers/namespace.ts";
 import { printTable } from "./table.ts";
 
 const usage = `usage: npm run torture -- [OPTION ...]

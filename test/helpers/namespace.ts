@@ -6,13 +6,22 @@ import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 
 import { join } from "node:path";
 import { groupLines, passwdLines } from "./users.ts";
 
-/** The command that runs another one in namespaces of its own; what it leaves running dies with it. Needs root. */
-export const unshare = [
+/**
+ * Its first process inherits what others leave behind, and has to collect the dead: thousands of them slow everything
+ * that looks through /proc, and in the end there are no numbers for new processes. A shell does, and a runtime does not.
+ */
+const collector = ["sh", "-c", '"$@"; exit $?', "sh"];
+
+/** The command that runs another one in a namespace for mounts and one for processes, with which all of it goes away. */
+export const namespace = [
   "unshare",
   ...["--mount", "--propagation", "private"],
-  "--net",
   ...["--pid", "--fork", "--kill-child", "--mount-proc"],
+  ...collector,
 ];
+
+/** The same, and without a network. Needs root. */
+export const unshare = ["unshare", "--net", ...namespace];
 
 /** Whether this machine lets us make such namespaces. */
 export function canUnshare(): boolean {
