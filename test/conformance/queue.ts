@@ -37,6 +37,10 @@ export function queueFiles(queue: string): Record<string, QueueFile[]> {
   return found;
 }
 
+/** Whether no file is in the queue; for a queue that is being worked on, too. */
+export const isEmpty = (queue: string): boolean =>
+  parts.every((part) => filesBelow(join(queue, part)).length === 0);
+
 function filesBelow(directory: string): string[] {
   if (!lstatSync(directory, { throwIfNoEntry: false })?.isDirectory()) return [];
   return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {

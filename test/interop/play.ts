@@ -46,7 +46,7 @@ async function played({ direction }: Row, check: () => Promise<string>): Promise
 async function runInside(group: Group, form: Form): Promise<Map<string, Played>> {
   const work = mkdtempSync(join(tmpdir(), "qmail-interop-"));
   const words = [process.execPath, import.meta.path, group.name, work, form];
-  const child = Bun.spawn([...unshare, "--uts", ...words], { stdio: ["ignore", "pipe", "pipe"] });
+  const child = Bun.spawn(["unshare", "--uts", ...unshare, ...words], { stdio: ["ignore", "pipe", "pipe"] });
   const [out, err] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   const code = await child.exited;
   rmdirSync(work);

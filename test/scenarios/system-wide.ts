@@ -19,7 +19,7 @@ import {
 import { join } from "node:path";
 import type { Explanation } from "../../src/core/cli/explain/model.ts";
 import { encodeRequest } from "../../src/core/queue/resident-words.ts";
-import { queueFiles } from "../conformance/queue.ts";
+import { isEmpty, queueFiles } from "../conformance/queue.ts";
 import { Group, host, programs, readProcess, until } from "../helpers/home.ts";
 import { installLauncher } from "../helpers/launcher.ts";
 import { layOutQueue } from "../helpers/layout.ts";
@@ -247,7 +247,7 @@ async function observe(work: string): Promise<Observed> {
     input: "Subject: second\n\nHi.\n",
   });
   await until(patience, () => mailOf(work, "ann").length >= 5 && mailOf(work, "joe").length >= 1);
-  await until(patience, () => Object.keys(queueFiles(join(home, "queue"))).length === 0);
+  await until(patience, () => isEmpty(join(home, "queue")));
   const explained = await explain(work);
   const processes = daemons.processes().map((pid) => [nameOf(pid), idsOf(pid)] as const);
   const isWarm = (name: string): boolean => name === "qmail-local";

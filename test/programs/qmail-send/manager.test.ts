@@ -331,6 +331,17 @@ const message = fc.record({
 /** More in a long run: FUZZ_RUNS. */
 const runs = Number(process.env.FUZZ_RUNS ?? 25);
 
+/** One message is removed, which fails, while another leaves todo. */
+const twoRemovals = {
+  messages: [
+    { at: 1412562, sender: "s@here.example", fates: ["bad", "ok", "ok", "slow"] },
+    { at: 1425472, sender: "s@here.example", fates: ["ok"] },
+  ],
+  crashes: [1447364, 1],
+  chance: 2,
+  seed: 1528284543,
+};
+
 test("through random deliveries, failures of the disk and restarts, nothing is lost", () => {
   const run = fc.record({
     messages: fc.array(message, { minLength: 1, maxLength: 8 }),
@@ -388,7 +399,7 @@ test("through random deliveries, failures of the disk and restarts, nothing is l
           expect(reached.has(recipient) || told.includes(`<${recipient}>:\n`)).toBe(true);
       expect(world.left()).toEqual([]);
     }),
-    { numRuns: runs },
+    { numRuns: runs, examples: [[twoRemovals]] },
   );
 }, 900_000);
 
