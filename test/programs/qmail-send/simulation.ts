@@ -209,8 +209,8 @@ export class World {
   #events: { at: number; order: number; happen: () => void }[] = [];
   #order = 0;
   #nextId = 100n;
-  /** When qmail-clean gives its last answer: it gives them in the order of the requests. */
-  #cleaning = 0;
+  /** What qmail-clean has to do: in the order of the requests, however long each takes. */
+  #cleaning: (() => void)[] = [];
 
   constructor(behaviour: Behaviour = {}) {
     this.#behaviour = behaviour;
@@ -239,7 +239,7 @@ export class World {
   /** A new qmail-send on the same disk; whatever the old one had in mind is lost. */
   start(): Manager {
     this.#events = [];
-    this.#cleaning = 0;
+    this.#cleaning = [];
     this.#under.fill(0);
     const routing = new Routing({
       locals: ["here.example"],
@@ -318,11 +318,11 @@ export class World {
     this.cleaned.push(request);
     const id = BigInt(request.slice(5));
     const last = request.startsWith("foop") ? this.disk.path("mess", id) : `todo/${id}`;
-    this.#cleaning = Math.max(this.#cleaning, this.now + (this.#behaviour.cleanAfter?.() ?? 0));
-    this.after(this.#cleaning - this.now, () => {
+    this.#cleaning.push(() => {
       const done = !this.refuses && [`intd/${id}`, last].every((path) => this.#unlink(path));
       this.manager.cleanerAnswered(Buffer.from(done ? "+" : "!"), this.now);
     });
+    this.after(this.#behaviour.cleanAfter?.() ?? 0, () => this.#cleaning.shift()?.());
   }
 
   #unlink(path: string): boolean {
