@@ -16,7 +16,7 @@ const shared = "/dev/shm";
 afterEach(() => {
   for (const name of existsSync(shared) ? readdirSync(shared) : []) {
     const [, pid] = /^(?:sem\.faketime_sem|faketime_shm)_(\d+)$/.exec(name) ?? [];
-    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(shared, name));
+    if (pid !== undefined && !existsSync(`/proc/${pid}`)) rmSync(join(shared, name), { force: true });
   }
 });
 

@@ -127,6 +127,7 @@ export class System {
         },
         spawners: [spawner(0), spawner(1)],
         askCleaner: (request) => cleaner.ask(request),
+        uptime: () => world.seconds,
         inject: (notice, done) =>
           world.follow(
             send,

@@ -1,6 +1,9 @@
 /**
  * Cleaning up after crashes: a message without todo and info whose file nobody touched for 36 hours was never queued,
  * or was finished and not quite removed. Every 21 hours all messages without info are looked at, one at a time.
+ *
+ * That time is the clock's that can be set, or that goes on while the machine sleeps: then a message that is being filed
+ * at this moment looks dead. So after any jump of that clock nothing is removed for 36 hours.
  */
 import { isSystemError } from "../../core/exit.ts";
 import type { Cleaner } from "./cleaner.ts";
@@ -13,6 +16,9 @@ export const ossified = 129600;
 /** Seconds between two rounds. */
 const interval = 76431;
 
+/** Seconds by which the clock may be put right, all in all, before that counts: a fraction of 36 hours. */
+const tolerance = 3600;
+
 /** The rounds. */
 export class Cleanup {
   readonly #context: Context;
@@ -21,9 +27,12 @@ export class Cleanup {
   #folder = 0;
   #running = false;
   #ids: bigint[] = [];
+  /** What the clock is ahead of the one that only goes forward, in seconds. */
+  #ahead: number;
 
   constructor(context: Context, cleaner: Cleaner) {
     this.#context = context;
+    this.#ahead = context.now - context.uptime();
     this.#cleaner = cleaner;
     this.#next = context.now;
   }
@@ -34,6 +43,7 @@ export class Cleanup {
 
   /** Looks at one message, or reads one folder. */
   step(): boolean {
+    this.#watchClock();
     const { now, exiting } = this.#context;
     if (exiting || now < this.#next || !this.#cleaner.ready()) return false;
     if (!this.#running) {
@@ -44,6 +54,17 @@ export class Cleanup {
     if (id === undefined) return this.#openFolder();
     if (this.#isLeftOver(id)) this.#cleaner.removeMessage(id);
     return true;
+  }
+
+  /** After a jump, begins anew in 36 hours: what is being filed now is in todo by then, or given up. */
+  #watchClock(): void {
+    const { now, uptime } = this.#context;
+    const ahead = now - uptime();
+    if (Math.abs(ahead - this.#ahead) < tolerance) return;
+    this.#ahead = ahead;
+    this.#next = now + ossified;
+    this.#running = false;
+    this.#ids = [];
   }
 
   #openFolder(): boolean {

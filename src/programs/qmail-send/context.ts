@@ -47,6 +47,8 @@ export interface Outside {
   askCleaner: (request: string) => void;
   /** Queues a bounce; `done` is called with the outcome and the time when that is over. */
   inject: (notice: Notice, done: (injection: Injection, now: number) => void) => void;
+  /** Seconds of a clock that only goes forward, and that nobody sets. */
+  uptime: () => number;
 }
 
 /** What the control files say, but for routing. */

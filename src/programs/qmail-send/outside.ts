@@ -66,6 +66,7 @@ export function bringToLife(
         cleaning === undefined
           ? (request) => requests.add(`${request}\0`)
           : (request) => manager.cleanerAnswered(Buffer.from(cleaning.answer(request)), seconds()),
+      uptime: () => performance.now() / 1000,
       inject: (notice, done) => {
         queueBounce(notice)
           .then((injection) => done(injection, seconds()))

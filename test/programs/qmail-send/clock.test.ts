@@ -75,3 +75,22 @@ test("a clock that is set forward by ten years: what is due is tried, and only w
   expect(world.notices.map(({ notice }) => notice.recipient)).toEqual(["s@there.example"]);
   expect(world.notices[0]?.failures).toContain("has been in the queue too long");
 });
+
+for (const jump of [2 * day, decade, -decade])
+  test(`a clock that is set by ${jump} seconds: what is being filed is not taken for dead, and the dead go later`, () => {
+    const world = new World();
+    world.run(world.now + 10);
+    const [filed, dead] = [world.disk.path("mess", 55n), world.disk.path("mess", 78n)];
+    world.disk.put(filed, "half of it");
+    world.disk.put(dead, "all that ever came");
+    world.now += jump;
+    world.run(world.now + day);
+    expect(world.left()).toEqual([filed, dead]);
+    for (const name of ["intd/55", "todo/55"]) world.disk.put(name, "Fs@a\0Tjoe@here.example\0");
+    world.manager.triggered();
+    world.disk.touch(dead, world.now - 2 * day);
+    world.run(world.now + 10);
+    expect(world.left()).toEqual([dead]);
+    world.run(world.now + 2 * day);
+    expect(world.left()).toEqual([]);
+  });

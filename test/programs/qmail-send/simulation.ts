@@ -197,7 +197,10 @@ export class World {
   /** qmail-clean cannot remove anything. */
   refuses = false;
   log = "";
+  /** May be set. */
   now = 1_000_000_000;
+  /** How much time has passed. */
+  #uptime = 0;
   /** The most deliveries that were under way at once, per channel. */
   readonly peak: [number, number] = [0, 0];
   /** Calls of Manager.work(). */
@@ -258,6 +261,7 @@ export class World {
       },
       spawners: [spawner(0), spawner(1)] as const,
       askCleaner: (request: string) => this.#clean(request),
+      uptime: () => this.#uptime,
       inject: (notice: Notice, done: (injection: Injection, now: number) => void) =>
         this.#inject(notice, done),
     };
@@ -278,15 +282,20 @@ export class World {
       }
       const next = Math.min(this.#events[0]?.at ?? Number.POSITIVE_INFINITY, this.manager.wakeAt());
       if (next > until) {
-        this.now = until;
+        this.#pass(until);
         return false;
       }
-      this.now = Math.max(this.now, next);
+      this.#pass(Math.max(this.now, next));
       for (let event = this.#events[0]; event && event.at <= this.now; event = this.#events[0]) {
         this.#events.shift();
         event.happen();
       }
     }
+  }
+
+  #pass(until: number): void {
+    this.#uptime += until - this.now;
+    this.now = until;
   }
 
   /** Lets something happen later, unless qmail-send is started again before. */
