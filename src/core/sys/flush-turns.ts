@@ -8,6 +8,11 @@
  * The turn is good manners and no lock: nothing is wrong if two flush at once. So who is stopped or killed in his turn
  * holds the others up once, for as long as `patience`, and then the turn is taken from him.
  *
+ * When a flush has ended, those whom it served go on to their next step, in every process at about the same time, and
+ * each step ends with the next barrier. Without a moment's pause the first one there would flush for itself, and all the
+ * others would wait for two flushes instead of one. So nobody begins right after another's flush; after one's own there
+ * is nobody else to wait for.
+ *
  * Once any flush has failed, nobody here relies on another's any more: each open directory is told of a failure once,
  * and it may have been the other's that was told of ours (syncfs(2)).
  *
@@ -16,6 +21,9 @@
 
 /** How long, in milliseconds, somebody else's flush is waited for. */
 const patience = 200;
+
+/** How long, in milliseconds, a flush waits after somebody else's has ended, for those whom that one served. */
+const gathering = 1;
 
 /** Which word is what: flushes that have begun, the last one that ended well, how many failed, whose turn it is. */
 const [begun, ended, failed, turn] = [0, 1, 2, 3];
@@ -38,6 +46,8 @@ export class FlushTurns {
   /** Not zero, and nobody else's. */
   readonly #name: number;
   readonly #failures: number;
+  /** When the last flush of somebody else ended that we waited for or that served us. */
+  #served = Number.NEGATIVE_INFINITY;
 
   /** `name`: what this process is called among the others, not zero. */
   constructor(words: Int32Array, name: number, waits: TurnWaits) {
@@ -50,6 +60,7 @@ export class FlushTurns {
   /** Returns when everything that was complete at this moment (momentOf) is durable; throws what `flush` throws. */
   flush(moment: number, flush: () => void): void {
     if (this.#awaitTurn(moment)) return;
+    this.#awaitCompany();
     // Every number is one flush's, also of those that take place at the same time.
     const mine = Atomics.add(this.#words, begun, 1) + 1;
     try {
@@ -67,7 +78,10 @@ export class FlushTurns {
   #awaitTurn(moment: number): boolean {
     const end = this.#waits.now() + patience;
     for (;;) {
-      if (this.#covers(moment)) return true;
+      if (this.#covers(moment)) {
+        this.#served = this.#waits.now();
+        return true;
+      }
       const holder = Atomics.compareExchange(this.#words, turn, 0, this.#name);
       if (holder === 0) return false;
       const left = end - this.#waits.now();
@@ -76,7 +90,16 @@ export class FlushTurns {
         return false;
       }
       this.#waits.change(turn, holder, left);
+      this.#served = this.#waits.now();
     }
+  }
+
+  /** Those whom the other's last flush served have their next step to take, and come back for a flush together. */
+  #awaitCompany(): void {
+    const left = this.#served + gathering - this.#waits.now();
+    // After a failure everybody flushes for himself. Nothing else changes this word.
+    if (left > 0 && Atomics.load(this.#words, failed) === this.#failures)
+      this.#waits.change(failed, this.#failures, left);
   }
 
   /** Whether a flush that began after this moment has ended well, and none has failed since we came. */

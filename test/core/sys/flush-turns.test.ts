@@ -3,6 +3,8 @@ import { expect, test } from "bun:test";
 import { FlushTurns, momentOf, type TurnWaits, turnWords } from "../../../src/core/sys/flush-turns.ts";
 
 const [us, them, others] = [11, 22, 33];
+/** Milliseconds between somebody else's flush and ours. */
+const pause = 1;
 
 /** Processes on one disk; what they do while one waits is given for each wait. */
 class Disk {
@@ -73,7 +75,26 @@ test("one that began earlier does not: it is waited for, and then flushed", () =
     disk.meanwhile.push(() => (disk.words[3] = 0));
     disk.flush(ours, us, moment);
   });
-  expect([disk.flushed, disk.waited]).toEqual([[them, us], []]);
+  expect([disk.flushed, disk.waited]).toEqual([[them, us], [pause]]);
+});
+
+test("right after somebody else's flush one waits for those whom it served, and serves them", () => {
+  const disk = new Disk();
+  const [ours, theirs] = [disk.turns(us), disk.turns(them)];
+  const moment = disk.moment;
+  disk.flush(theirs, them, moment);
+  // It served us, too: two more of ours are ready, and theirs comes back while we wait.
+  disk.flush(ours, us, moment);
+  let since = -1;
+  disk.meanwhile.push(() => (since = disk.moment));
+  disk.flush(ours, us, disk.moment);
+  disk.flush(theirs, them, since);
+  expect(disk.flushed).toEqual([them, us]);
+  // What comes at a later time waits for nobody.
+  disk.now += pause;
+  disk.flush(ours, us, disk.moment);
+  disk.flush(ours, us, disk.moment);
+  expect([disk.flushed, disk.waited]).toEqual([[them, us, us, us], []]);
 });
 
 test("who waits relies on the next one, whoever makes it", () => {
@@ -121,7 +142,10 @@ test("who never ends holds the others up once", () => {
   disk.words[3] = them;
   disk.flush(ours, us, disk.moment);
   disk.flush(ours, us, disk.moment);
-  expect([disk.flushed, disk.waited]).toEqual([[us, us], [200]]);
+  expect([disk.flushed, disk.waited]).toEqual([
+    [us, us],
+    [200, pause],
+  ]);
 });
 
 test("whose turn was taken does not end another's", () => {
