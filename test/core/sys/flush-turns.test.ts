@@ -88,6 +88,7 @@ test("right after somebody else's flush one waits for those whom it served, and 
   let since = -1;
   disk.meanwhile.push(() => (since = disk.moment));
   disk.flush(ours, us, disk.moment);
+  expect(since).toBe(1);
   disk.flush(theirs, them, since);
   expect(disk.flushed).toEqual([them, us]);
   // What comes at a later time waits for nobody.
